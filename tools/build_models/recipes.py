@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each model file is made of, and what the manifest says about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from facelatch.models import DETECTOR, ENCODER, MESH, Manifest, ModelEntry, Source, Tensor
+from tools.build_models.encoder import build_encoder
+from tools.build_models.sources import BLAZEFACE, FACE_MESH, MOBILEFACENET
+
+_MANIFEST_VERSION = 1
+_GOOGLE_DATA = "not published with the model; see Google's model card for it"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make one model file, and the words about it."""
+
+    source: Source
+    build: Callable[[bytes], bytes]
+    role: str
+    preprocessing: str
+    licence: str
+    built: str
+    training_data: str
+
+
+def _as_is(data: bytes) -> bytes:
+    return data
+
+
+RECIPES: dict[str, Recipe] = {
+    DETECTOR: Recipe(
+        source=BLAZEFACE,
+        build=_as_is,
+        role="BlazeFace short range: 896 anchors, each a box, six key points and a score before the sigmoid",
+        preprocessing="RGB, aspect ratio kept by padding, resized to 128x128, x / 127.5 - 1",
+        licence="Apache-2.0",
+        built="copied",
+        training_data=_GOOGLE_DATA,
+    ),
+    MESH: Recipe(
+        source=FACE_MESH,
+        build=_as_is,
+        role="face mesh: 468 points (x, y, z in input pixels), and a face score before the sigmoid",
+        preprocessing="RGB, square crop around the face turned upright, resized to 192x192, x / 255",
+        licence="Apache-2.0",
+        built="copied",
+        training_data=_GOOGLE_DATA,
+    ),
+    ENCODER: Recipe(
+        source=MOBILEFACENET,
+        build=build_encoder,
+        role="MobileFaceNet: a 192-dimensional embedding, not normalised",
+        preprocessing="RGB, aligned to the five-point template of 112x112, (x - 127.5) / 128",
+        licence="MIT (the package); Apache-2.0 (the network, from sirius-ai/MobileFaceNet_TF)",
+        built="float32; batch 2 to 1, 33 PReLUs fused, 2 pairs of 1x1 convolutions merged, rest pruned",
+        training_data="MS1M (MS-Celeb-1M), a set of web photographs that its publisher has withdrawn",
+    ),
+}
+
+
+def build_all(files: Mapping[Source, bytes]) -> tuple[dict[str, bytes], Manifest]:
+    """Builds every model file from its source, and the manifest that describes them all."""
+    built = {name: recipe.build(files[recipe.source]) for name, recipe in RECIPES.items()}
+    entries = {name: _entry(RECIPES[name], data) for name, data in built.items()}
+    return built, Manifest(version=_MANIFEST_VERSION, models=entries)
+
+
+def _entry(recipe: Recipe, data: bytes) -> ModelEntry:
+    interpreter: Any = Interpreter(model_content=data, num_threads=1)
+    return ModelEntry(
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        role=recipe.role,
+        inputs=_tensors(interpreter.get_input_details()),
+        outputs=_tensors(interpreter.get_output_details()),
+        preprocessing=recipe.preprocessing,
+        source=recipe.source,
+        licence=recipe.licence,
+        built=recipe.built,
+        training_data=recipe.training_data,
+    )
+
+
+def _tensors(details: list[dict[str, Any]]) -> tuple[Tensor, ...]:
+    """The interpreter's description of its inputs or outputs, as the manifest has it."""
+    return tuple(
+        Tensor(name=entry["name"], shape=tuple(map(int, entry["shape"])), dtype=np.dtype(entry["dtype"]).name)
+        for entry in details
+    )
