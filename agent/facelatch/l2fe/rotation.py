@@ -7,6 +7,7 @@ processors. So only operations that IEEE 754 rounds exactly are used, one at a t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
@@ -17,6 +18,8 @@ SEED_BYTES = 32
 _UNIFORMS = 12
 
 
+# A record's rotation is public to whoever opens the record, and expanding it costs more than using it.
+@functools.lru_cache(maxsize=1024)
 def rotation(seed: bytes, k: int) -> npt.NDArray[np.float64]:
     """Expand a seed into a (k, k) float64 orthogonal matrix, uniform up to the normal approximation.
 
@@ -32,7 +35,9 @@ def rotation(seed: bytes, k: int) -> npt.NDArray[np.float64]:
     stream = hashlib.shake_256(seed).digest(4 * _UNIFORMS * k * k)
     sums = np.frombuffer(stream, dtype="<u4").astype(np.int64).reshape(k, k, _UNIFORMS).sum(axis=-1)
     normal = (sums - _UNIFORMS * 2**31).astype(np.float64) * 2.0**-32
-    return _orthonormal(_orthonormal(normal))
+    turned = _orthonormal(_orthonormal(normal))
+    turned.flags.writeable = False
+    return turned
 
 
 def _orthonormal(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

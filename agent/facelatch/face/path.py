@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The face path: one frame in, one embedding or one hint out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from facelatch.face.alignment import align
+from facelatch.face.detector import Detector, Floats, Image
+from facelatch.face.encoder import Encoder
+from facelatch.face.quality import Hint, Limits, judge_crop, judge_place
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one frame gave.
+
+    Attributes:
+        embedding: (192,) float32 unit length, or None when the frame does not count.
+        hint: why it does not, or None when it does.
+    """
+
+    embedding: Floats | None = None
+    hint: Hint | None = None
+
+
+class FacePath:
+    """Detects, judges, aligns and encodes; holds the networks, so it is used by one thread at a time.
+
+    Args:
+        detector: finds the face.
+        encoder: turns the aligned crop into an embedding.
+        limits: the quality gate's bounds.
+    """
+
+    def __init__(self, detector: Detector, encoder: Encoder, limits: Limits | None = None) -> None:
+        self._detector = detector
+        self._encoder = encoder
+        self._limits = limits or Limits()
+
+    def look(self, image: Image) -> Look:
+        """Look at one (H, W, 3) uint8 RGB frame."""
+        faces = self._detector(image)
+        hint = judge_place(image, faces, self._limits)
+        if hint is not None:
+            return Look(hint=hint)
+        crop = align(image, faces[0].points)
+        hint = judge_crop(crop, self._limits)
+        if hint is not None:
+            return Look(hint=hint)
+        return Look(embedding=self._encoder(crop))

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gen and Rep of L2FE-Hash (skeleton: arXiv 2510.25687; our variant: docs/crypto.md)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from facelatch.errors import EmbeddingError
+from facelatch.l2fe import keys, lattice
+from facelatch.l2fe.decoder import Decoder
+from facelatch.l2fe.parameters import ParameterSet
+from facelatch.l2fe.rotation import SEED_BYTES, rotation
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Random = Callable[[int], bytes]
+
+# Argon2id runs one attempt may cost, over all users and looks: the second is for the rare near tie.
+MAX_CANDIDATES = 2
+# An embedding is a mean of unit vectors brought back to length one; float32 leaves this much.
+_UNIT_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """The face's part of the helper data.
+
+    Attributes:
+        seed: 32 bytes, of the rotation U.
+        c: (k,) int64 on [0, q), A s + w mod q.
+    """
+
+    seed: bytes
+    c: Integers
+
+
+@dataclass(frozen=True)
+class HelperData:
+    """What Gen leaves behind. Without the device key it is never seen in the clear.
+
+    Attributes:
+        sketch: from which a near enough face finds s.
+        salt: 16 bytes, of Argon2id.
+        wrapped: S under the stretched key (nonce, ciphertext, tag).
+        verify_key: 32 bytes, Ed25519 public key.
+        seal_key: 32 bytes, X25519 public key.
+    """
+
+    sketch: Sketch
+    salt: bytes
+    wrapped: bytes
+    verify_key: bytes
+    seal_key: bytes
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a key is bound to besides the face.
+
+    Attributes:
+        pepper: 32 bytes derived from the device key.
+        user: the user's name as UTF-8.
+        record_id: 16 bytes.
+        header: the record's header, all of it, as stored.
+    """
+
+    pepper: bytes
+    user: bytes
+    record_id: bytes
+    header: bytes
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A guess at who stands there: the entry of ``sketches`` it belongs to, and s. Secret, short-lived."""
+
+    index: int
+    s: Integers
+
+
+class Extractor:
+    """Gen and Rep under one parameter set."""
+
+    def __init__(self, parameters: ParameterSet) -> None:
+        self.parameters = parameters
+        self._decoder = Decoder(parameters.basis, parameters.beam)
+
+    def generate(self, embedding: npt.ArrayLike, context: Context, random: Random = os.urandom) -> HelperData:
+        """Gen: make helper data from which only this face, on this device, finds its key again.
+
+        Args:
+            embedding: (d,) unit length.
+            context: what the key is bound to.
+            random: source of secret bytes; tests pass a fixed one.
+
+        Raises:
+            EmbeddingError: the embedding has the wrong shape, is not finite or not of unit length.
+        """
+        seed = random(SEED_BYTES)
+        s = uniform(self.parameters.n, self.parameters.q, random)
+        sketch = self.sketch(embedding, seed, s)
+        salt = random(keys.SALT_BYTES)
+        secret = random(keys.SECRET_BYTES)
+        stretched = self._stretch(s, seed, salt, context)
+        return HelperData(
+            sketch=sketch,
+            salt=salt,
+            wrapped=keys.wrap(secret, stretched, random(keys.NONCE_BYTES), context.header),
+            verify_key=bytes(keys.signing_key(secret).verify_key),
+            seal_key=bytes(keys.sealing_key(secret).public_key),
+        )
+
+    def sketch(self, embedding: npt.ArrayLike, seed: bytes, s: Integers) -> Sketch:
+        """Hide s, (n,) int64 on [0, q), behind the face: c = A s + round(D U y) mod q."""
+        p = self.parameters
+        w = np.rint(p.scale * (rotation(seed, p.k) @ self.project(embedding))).astype(np.int64)
+        return Sketch(seed, (lattice.encode(p.x, s, p.q) + w) % p.q)
+
+    def candidates(self, embedding: npt.ArrayLike, sketches: Sequence[Sketch]) -> list[Candidate]:
+        """Rep, first half: the lattice points inside the accept radius, at most two in all users together.
+
+        Costs one batched decode and no Argon2id.
+        """
+        p = self.parameters
+        if not sketches:
+            return []
+        y = self.project(embedding)
+        targets = np.stack([sketch.c - p.scale * (rotation(sketch.seed, p.k) @ y) for sketch in sketches])
+        near = self._decoder(targets, p.accept_radius * p.scale, MAX_CANDIDATES)
+        by_distance = sorted(
+            ((found.distance, index, found.point) for index, row in enumerate(near) for found in row),
+            key=lambda entry: entry[0],
+        )
+        return [Candidate(index, point[: p.n] % p.q) for _, index, point in by_distance[:MAX_CANDIDATES]]
+
+    def secret(self, s: Integers, helper: HelperData, context: Context) -> bytes | None:
+        """Rep, second half: S if s is the right one, else None. Costs one Argon2id run."""
+        stretched = self._stretch(s, helper.sketch.seed, helper.salt, context)
+        return keys.unwrap(helper.wrapped, stretched, context.header)
+
+    def project(self, embedding: npt.ArrayLike) -> Floats:
+        """Return y = P (x - mu), (k,), of a checked embedding.
+
+        Raises:
+            EmbeddingError: wrong shape, not finite, or not of unit length (zero and constant ones are not either).
+        """
+        x = np.asarray(embedding, dtype=np.float64)
+        remedy = "look again; if it persists, reinstall facelatch's models"
+        if x.shape != self.parameters.projection.mean.shape:
+            raise EmbeddingError("the embedding is not of the parameter set's encoder", remedy)
+        if not np.all(np.isfinite(x)) or abs(float(np.linalg.norm(x)) - 1) > _UNIT_TOLERANCE or np.ptp(x) == 0:
+            raise EmbeddingError("the embedding has no direction", remedy)
+        return self.parameters.projection(x)
+
+    def _stretch(self, s: Integers, seed: bytes, salt: bytes, context: Context) -> bytes:
+        binding = (self.parameters.digest, context.user, context.record_id, seed)
+        s_bytes = s.astype("<u2").tobytes()
+        return keys.stretch(s_bytes, pepper=context.pepper, binding=binding, salt=salt, cost=self.parameters.argon2id)
+
+
+def uniform(n: int, q: int, random: Random) -> Integers:
+    """Draw (n,) int64 uniform on [0, q) from a source of bytes, by rejection."""
+    mask = (1 << (q - 1).bit_length()) - 1
+    kept = np.empty(0, dtype=np.int64)
+    while kept.size < n:
+        drawn = np.frombuffer(random(2 * n), dtype="<u2").astype(np.int64) & mask
+        kept = np.concatenate([kept, drawn[drawn < q]])
+    return kept[:n]

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The public parameter set: everything Gen and Rep need that is the same for all people.
+
+A hostile set could let anyone in (a projection of all zeros maps every face to one point), so a set is used only if its
+sha256 is pinned here; the other checks catch mistakes of our own when a set is built.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from facelatch.errors import ParameterSetError
+from facelatch.l2fe import lattice
+from facelatch.l2fe.keys import ARGON2ID_FLOOR, Argon2idCost
+from facelatch.l2fe.population import Projection
+
+FORMAT = "facelatch/parameters/1"
+# A set is about 70 KB; more is not a parameter set.
+MAX_BYTES = 1 << 20
+_REMEDY = "reinstall facelatch, or rebuild the set with python -m tools.build_parameters"
+
+# The sets this version accepts, by name.
+PINNED = {
+    "standard": "b6d1565fba886a847cc994611ca8d600262a1e4fdb32aa6157be3f8e4ae6fd2f",
+}
+
+# Rounding noise is to be small beside the face's own (scale), the key long enough (n, q), residues to fit a u16 (q).
+_MIN_SCALE = 16.0
+_MIN_KEY_BITS = 128.0
+_MAX_MODULUS = 1 << 16
+# A vector six deviations out must not wrap round q.
+_WRAP_DEVIATIONS = 6.0
+# The projection of an honest population has condition number of about ten.
+_MAX_CONDITION = 1e3
+
+
+class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The file: JSON, arrays as base64 of little-endian values in row order."""
+
+    format: str
+    name: str
+    encoders: list[str]
+    k: int
+    n: int
+    q: int
+    scale: float
+    beam: int
+    accept_radius: float
+    argon2id_passes: int
+    argon2id_memory_kib: int
+    lattice_seed: str
+    mean: str
+    projection: str
+    spread: str
+    basis: str
+    measured: dict[str, str | float]
+
+
+@dataclass(frozen=True)
+class ParameterSet:
+    """A checked parameter set.
+
+    Attributes:
+        name: what people call it.
+        digest: sha256 of its file, 32 bytes; part of every key made under it.
+        encoders: sha256 (hex) of the encoder models it was fitted to.
+        projection: P and mu.
+        spread: (k,) float64, deviation of each coordinate over people, of enrolment vectors as Gen makes them.
+        q: modulus.
+        n: length of s.
+        scale: D, lattice units for one within-person deviation.
+        x: (k-n, n) int64, the lower part of A.
+        basis: (k, k) int64, reduced basis of the lattice, one vector a row.
+        beam: partial points the decoder keeps.
+        accept_radius: largest distance of a match, in within-person deviations.
+        argon2id: cost of one guess.
+        measured: figures it was measured at, for people.
+    """
+
+    name: str
+    digest: bytes
+    encoders: tuple[str, ...]
+    projection: Projection
+    spread: npt.NDArray[np.float64]
+    q: int
+    n: int
+    scale: float
+    x: npt.NDArray[np.int64]
+    basis: npt.NDArray[np.int64]
+    beam: int
+    accept_radius: float
+    argon2id: Argon2idCost
+    measured: dict[str, str | float]
+
+    @property
+    def k(self) -> int:
+        """Dimension of the lattice."""
+        return len(self.basis)
+
+    @cached_property
+    def cell(self) -> float:
+        """v: side of the lattice's cell in within-person deviations."""
+        return float(self.q ** (1 - self.n / self.k) / self.scale)
+
+
+def load(name: str, data: bytes) -> ParameterSet:
+    """Read the parameter set of that name from the bytes of its file.
+
+    Raises:
+        ParameterSetError: the bytes are not those pinned for that name, or fail a check.
+    """
+    pinned = PINNED.get(name)
+    if pinned is None:
+        raise ParameterSetError(f"there is no parameter set {name!r}", f"use one of {', '.join(sorted(PINNED))}")
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != pinned:
+        raise ParameterSetError(f"parameter set {name!r} has hash {digest[:16]}..., not the pinned one", _REMEDY)
+    return parse(data)
+
+
+def parse(data: bytes) -> ParameterSet:
+    """Read a parameter set and check all that can be checked of it, but not its pin.
+
+    Raises:
+        ParameterSetError: naming the field and the bound it breaks.
+    """
+    if len(data) > MAX_BYTES:
+        raise ParameterSetError("the parameter set is too large", _REMEDY)
+    try:
+        wire = msgspec.json.decode(data, type=Wire)
+    except msgspec.DecodeError as error:
+        raise ParameterSetError(f"the parameter set cannot be read ({error})", _REMEDY) from error
+    _require(wire.format == FORMAT, "format", f"is not {FORMAT}")
+    _require(1 < wire.n < wire.k <= 256, "n, k", "are not 1 < n < k <= 256")
+    _require(wire.q < _MAX_MODULUS and _is_prime(wire.q), "q", f"is not a prime below {_MAX_MODULUS}")
+    _require(wire.n * math.log2(wire.q) >= _MIN_KEY_BITS, "n, q", f"give a key of under {_MIN_KEY_BITS:.0f} bits")
+    _require(math.isfinite(wire.scale) and wire.scale >= _MIN_SCALE, "scale", f"is under {_MIN_SCALE:.0f}")
+    _require(1 <= wire.beam <= 1 << 16, "beam", "is not between 1 and 65536")
+    cost = Argon2idCost(passes=wire.argon2id_passes, memory_kib=wire.argon2id_memory_kib)
+    floor = ARGON2ID_FLOOR
+    _require(cost.passes >= floor.passes and cost.memory_kib >= floor.memory_kib, "argon2id", "is under the floor")
+
+    k, n, q = wire.k, wire.n, wire.q
+    mean = _array(wire.mean, "<f4", "mean")
+    matrix = _array(wire.projection, "<f4", "projection", (k, len(mean)))
+    spread = _array(wire.spread, "<f4", "spread", (k,))
+    basis = _array(wire.basis, "<i2", "basis", (k, k)).astype(np.int64)
+    singular = np.linalg.svd(matrix, compute_uv=False)
+    _require(singular[-1] > 0 and singular[0] / singular[-1] <= _MAX_CONDITION, "projection", "is ill-conditioned")
+    _require(float(spread.min()) > 0, "spread", "has a coordinate without any")
+    _require(_WRAP_DEVIATIONS * wire.scale * float(spread.max()) < q / 2, "scale, spread", "wrap round q")
+    cell = q ** (1 - n / k) / wire.scale
+    # Beyond the radius of a ball of the cell's volume nearly every target has several lattice points about it.
+    _require(
+        0 < wire.accept_radius <= math.sqrt(k / (2 * math.pi * math.e)) * cell * 1.1, "accept_radius", "is too large"
+    )
+    try:
+        x = lattice.expand(bytes.fromhex(wire.lattice_seed), k, n, q)
+    except ValueError as error:
+        raise ParameterSetError(f"lattice_seed in the parameter set is bad ({error})", _REMEDY) from error
+    _require(lattice.generates(basis, x, q), "basis", "does not generate the lattice")
+    return ParameterSet(
+        name=wire.name,
+        digest=hashlib.sha256(data).digest(),
+        encoders=tuple(wire.encoders),
+        projection=Projection(mean=mean, matrix=matrix),
+        spread=spread,
+        q=q,
+        n=n,
+        scale=wire.scale,
+        x=x,
+        basis=basis,
+        beam=wire.beam,
+        accept_radius=wire.accept_radius,
+        argon2id=cost,
+        measured=wire.measured,
+    )
+
+
+def pack(array: npt.ArrayLike, dtype: str) -> str:
+    """Write an array as the file has it."""
+    return base64.b64encode(np.ascontiguousarray(array, dtype=dtype).tobytes()).decode("ascii")
+
+
+def _array(text: str, dtype: str, field: str, shape: tuple[int, ...] | None = None) -> npt.NDArray[np.float64]:
+    try:
+        flat = np.frombuffer(base64.b64decode(text, validate=True), dtype=dtype).astype(np.float64)
+        array = flat if shape is None else flat.reshape(shape)
+    except ValueError as error:
+        raise ParameterSetError(f"{field} in the parameter set has the wrong size", _REMEDY) from error
+    _require(array.size > 0 and bool(np.all(np.isfinite(array))), field, "is empty or not finite")
+    return array
+
+
+def _require(holds: bool, field: str, problem: str) -> None:
+    if not holds:
+        raise ParameterSetError(f"{field} in the parameter set {problem}", _REMEDY)
+
+
+def _is_prime(q: int) -> bool:
+    return q > 1 and all(q % d for d in range(2, math.isqrt(q) + 1))

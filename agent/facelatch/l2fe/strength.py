@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many equally face-like points a record leaves an attacker who holds it and the device key."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+
+def guesswork_bits(variances: npt.ArrayLike, cell: float) -> float:
+    """Estimate G, the log2 of the number of coset points at least as face-like as the true one.
+
+    Enrolment vectors fill a typical set of volume 2^h, where h is their Gaussian entropy in bits; the coset has one
+    point in every volume v^k; and all but a part 1/sqrt(pi k) of those lie where a face is less likely than the true.
+
+    Args:
+        variances: (k,) variance of each coordinate of enrolment vectors over people not used to fit the projection.
+        cell: v, the side of the lattice's cell in within-person deviations.
+    """
+    s2 = np.asarray(variances, dtype=np.float64)
+    k = len(s2)
+    entropy = 0.5 * np.log2(2 * math.pi * math.e * s2).sum()
+    return float(entropy - k * math.log2(cell) - 0.5 * math.log2(math.pi * k))

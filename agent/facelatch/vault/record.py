@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One user's record, and its sealed form on disk (docs/crypto.md, "Record").
+
+On disk only a magic, the format version and the id of the device key are readable; all else, the user's name included,
+is inside an AEAD under a key derived from the device key.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from nacl.bindings import (
+    crypto_aead_xchacha20poly1305_ietf_decrypt,
+    crypto_aead_xchacha20poly1305_ietf_encrypt,
+)
+from nacl.exceptions import CryptoError
+
+from facelatch.errors import RecordCorruptError, RecordKeyError, RecordParameterError, RecordVersionError
+from facelatch.l2fe.extractor import Context, HelperData, Sketch
+from facelatch.l2fe.keys import NONCE_BYTES, SALT_BYTES, WRAPPED_BYTES
+from facelatch.l2fe.rotation import SEED_BYTES
+from facelatch.vault.device_key import DeviceKey
+
+MAGIC = b"FLR"
+VERSION = 1
+RECORD_ID_BYTES = 16
+# As long as Linux lets a login name be (LOGIN_NAME_MAX is 256 with its terminator).
+MAX_USER_BYTES = 255
+
+_DIGEST_BYTES = 32
+_KEY_ID_BYTES = 8
+_PUBLIC_KEY_BYTES = 32
+_PREFIX = struct.Struct(f"<3sB{_KEY_ID_BYTES}s")
+_HEADER = struct.Struct(f"<B{_DIGEST_BYTES}s{_KEY_ID_BYTES}s{RECORD_ID_BYTES}sIB")
+_ACCOUNT = struct.Struct("<BQ")
+_ADMINISTRATOR = 0x01
+_REMEDY = "remove the user and enrol again"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a record is of; bound to the wrapped secret, so no part of it can be exchanged.
+
+    Attributes:
+        parameter_set: sha256 of the parameter set's file, 32 bytes.
+        key_id: 8 bytes, of the device key.
+        record_id: 16 random bytes.
+        generation: 0 at enrolment, one more at each refresh.
+        user: the user's name.
+    """
+
+    parameter_set: bytes
+    key_id: bytes
+    record_id: bytes
+    generation: int
+    user: str
+
+    def encode(self) -> bytes:
+        """Return the header's bytes as they stand at the start of the record."""
+        user = self.user.encode()
+        fixed = _HEADER.pack(VERSION, self.parameter_set, self.key_id, self.record_id, self.generation, len(user))
+        return fixed + user
+
+
+@dataclass(frozen=True)
+class Record:
+    """A user's record in the clear; lives in the daemon's memory only.
+
+    Attributes:
+        header: what it is of.
+        administrator: whether this user may manage others.
+        enrolled_usec: time of enrolment, microseconds since the epoch.
+        helper: the helper data.
+    """
+
+    header: Header
+    administrator: bool
+    enrolled_usec: int
+    helper: HelperData
+
+    def context(self, device_key: DeviceKey) -> Context:
+        """Return what this record's key is bound to on the device with that key."""
+        return bind(self.header, device_key)
+
+
+def bind(header: Header, device_key: DeviceKey) -> Context:
+    """Return what a key made under this header is bound to."""
+    return Context(
+        pepper=device_key.derive("pepper"),
+        user=header.user.encode(),
+        record_id=header.record_id,
+        header=header.encode(),
+    )
+
+
+def seal(record: Record, device_key: DeviceKey, random: Callable[[int], bytes] = os.urandom) -> bytes:
+    """Return the record as it goes to disk."""
+    prefix = _PREFIX.pack(MAGIC, VERSION, device_key.key_id)
+    nonce = random(NONCE_BYTES)
+    key = device_key.derive("record")
+    return prefix + nonce + crypto_aead_xchacha20poly1305_ietf_encrypt(_encode(record), prefix, nonce, key)
+
+
+def unseal(data: bytes, device_key: DeviceKey, name: str) -> Record:
+    """Open a record from disk.
+
+    Args:
+        data: the sealed bytes.
+        device_key: this device's key.
+        name: the record's id (hex) as the store has it; the sealed id must be the same, so files cannot be exchanged.
+
+    Raises:
+        RecordCorruptError, RecordVersionError, RecordKeyError: each names the record.
+    """
+    what = f"record {name}"
+    if len(data) < _PREFIX.size + NONCE_BYTES:
+        raise RecordCorruptError(f"{what} is truncated", _REMEDY)
+    magic, version, key_id = _PREFIX.unpack_from(data)
+    if magic != MAGIC:
+        raise RecordCorruptError(f"{what} is not a record", "remove the file")
+    if version != VERSION:
+        raise RecordVersionError(f"{what} has format {version}, this version reads {VERSION}", "update facelatch")
+    if key_id != device_key.key_id:
+        raise RecordKeyError(
+            f"{what} belongs to another device key", "restore that key, or remove the user and enrol again"
+        )
+    prefix, nonce, sealed = data[: _PREFIX.size], data[_PREFIX.size :][:NONCE_BYTES], data[_PREFIX.size + NONCE_BYTES :]
+    try:
+        plain = crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, prefix, nonce, device_key.derive("record"))
+        record = _decode(plain)
+    except (CryptoError, ValueError, struct.error) as error:
+        raise RecordCorruptError(f"{what} is truncated or altered", _REMEDY) from error
+    if record.header.record_id.hex() != name or record.header.key_id != key_id:
+        raise RecordCorruptError(f"{what} holds another record", _REMEDY)
+    return record
+
+
+def require_parameters(record: Record, digest: bytes, q: int, k: int) -> None:
+    """Check that a record was made under the parameter set in use.
+
+    Raises:
+        RecordParameterError: it was made under another.
+        RecordCorruptError: it names this one, but its sketch does not fit it.
+    """
+    name = record.header.record_id.hex()
+    if record.header.parameter_set != digest:
+        raise RecordParameterError(f"record {name} was made under another parameter set", "enrol the user again")
+    if record.helper.sketch.c.shape != (k,) or int(record.helper.sketch.c.max()) >= q:
+        raise RecordCorruptError(f"record {name} does not fit its parameter set", _REMEDY)
+
+
+def _encode(record: Record) -> bytes:
+    helper = record.helper
+    return b"".join(
+        (
+            record.header.encode(),
+            _ACCOUNT.pack(_ADMINISTRATOR if record.administrator else 0, record.enrolled_usec),
+            helper.sketch.seed,
+            helper.salt,
+            helper.wrapped,
+            helper.verify_key,
+            helper.seal_key,
+            helper.sketch.c.astype("<u2").tobytes(),
+        )
+    )
+
+
+def _decode(plain: bytes) -> Record:
+    reader = _Reader(plain)
+    version, parameter_set, key_id, record_id, generation, length = _HEADER.unpack(reader.take(_HEADER.size))
+    if version != VERSION:
+        raise ValueError("version inside and outside differ")
+    header = Header(parameter_set, key_id, record_id, generation, reader.take(length).decode())
+    flags, enrolled_usec = _ACCOUNT.unpack(reader.take(_ACCOUNT.size))
+    if flags & ~_ADMINISTRATOR:
+        raise ValueError("unknown flags")
+    seed, salt, wrapped = reader.take(SEED_BYTES), reader.take(SALT_BYTES), reader.take(WRAPPED_BYTES)
+    verify_key, seal_key = reader.take(_PUBLIC_KEY_BYTES), reader.take(_PUBLIC_KEY_BYTES)
+    c = np.frombuffer(reader.rest(), dtype="<u2").astype(np.int64)
+    helper = HelperData(Sketch(seed, c), salt, wrapped, verify_key, seal_key)
+    return Record(header, bool(flags & _ADMINISTRATOR), enrolled_usec, helper)
+
+
+class _Reader:
+    """Takes fields off a byte string and refuses to run over its end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def take(self, size: int) -> bytes:
+        if len(self._data) < size:
+            raise ValueError("too short")
+        taken, self._data = self._data[:size], self._data[size:]
+        return taken
+
+    def rest(self) -> bytes:
+        return self.take(len(self._data))

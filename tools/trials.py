@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Genuine and impostor trials with real lattice decoding, on people the projection was not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from facelatch.l2fe import population
+from facelatch.l2fe.extractor import Extractor, Sketch, uniform
+from facelatch.l2fe.parameters import ParameterSet
+from facelatch.l2fe.population import Projection
+from facelatch.l2fe.rotation import SEED_BYTES
+from tools.dataset import Embedded
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One enrolment and one attempt of the same person.
+
+    Attributes:
+        person: whose.
+        enrolled: (192,) float32, the mean of the enrolment images' embeddings, of unit length.
+        probe: (192,) float32, the same of the attempt's images.
+    """
+
+    person: str
+    enrolled: npt.NDArray[np.float32]
+    probe: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A projection, and trials of people it has never seen."""
+
+    projection: Projection
+    trials: list[Trial]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How trials are drawn.
+
+    Attributes:
+        enrol: images of an enrolment.
+        probe: images of an attempt.
+        repeats: times each person is drawn.
+        folds: parts the people are split into.
+        seed: of the split and of the draws.
+    """
+
+    enrol: int = 5
+    probe: int = 3
+    repeats: int = 4
+    folds: int = 5
+    seed: int = 1
+
+
+def cross_fit(data: Embedded, protocol: Protocol, *, k: int, shrinkage: float) -> list[Fold]:
+    """Split people into folds; fit on all but one fold, draw trials from that one, for each in turn."""
+    rng = np.random.default_rng(protocol.seed)
+    names, person = np.unique(data.people, return_inverse=True)
+    fold_of = rng.integers(0, protocol.folds, len(names))[person]
+    folds = []
+    for fold in range(protocol.folds):
+        seen, held_out = data.of(fold_of != fold), data.of(fold_of == fold)
+        projection = population.fit(seen.embeddings, seen.people, k, shrinkage)
+        folds.append(Fold(projection, draw(held_out, protocol, rng)))
+    return folds
+
+
+def draw(data: Embedded, protocol: Protocol, rng: np.random.Generator) -> list[Trial]:
+    """Draw trials from everyone who has images enough; an image serves once in a trial."""
+    needed = protocol.enrol + protocol.probe
+    trials = []
+    for name in np.unique(data.people):
+        rows = np.flatnonzero(data.people == name)
+        if len(rows) < needed:
+            continue
+        for _ in range(protocol.repeats):
+            chosen = rng.permutation(rows)[:needed]
+            enrolled, probe = chosen[: protocol.enrol], chosen[protocol.enrol :]
+            trials.append(Trial(str(name), mean(data.embeddings[enrolled]), mean(data.embeddings[probe])))
+    return trials
+
+
+def mean(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Mean of unit embeddings (m, d), brought back to length one."""
+    total: npt.NDArray[np.float32] = embeddings.mean(axis=0)
+    return total / np.linalg.norm(total)
+
+
+def under(parameters: ParameterSet, projection: Projection) -> Extractor:
+    """Return an extractor with the shipped lattice and bounds, but another projection."""
+    return Extractor(replace(parameters, projection=projection))
+
+
+def decoded(
+    extractor: Extractor, pairs: Sequence[tuple[Trial, Trial]], random: Callable[[int], bytes]
+) -> Iterator[bool]:
+    """For each pair enrol the first trial, attempt with the second: is the true s among Rep's candidates?
+
+    This is the whole of Gen and Rep but the wrapping of S, which any s but the true one fails.
+    """
+    p = extractor.parameters
+    for enrolled, attempt in pairs:
+        s = uniform(p.n, p.q, random)
+        sketch: Sketch = extractor.sketch(enrolled.enrolled, random(SEED_BYTES), s)
+        found = extractor.candidates(attempt.probe, [sketch])
+        yield any(np.array_equal(candidate.s, s) for candidate in found)
+
+
+def distances(fold: Fold) -> Floats:
+    """(m, m) distance of each trial's enrolment to each trial's attempt, in within-person deviations."""
+    enrolled = fold.projection(np.stack([trial.enrolled for trial in fold.trials]))
+    probes = fold.projection(np.stack([trial.probe for trial in fold.trials]))
+    squared = ((enrolled[:, None] - probes[None]) ** 2).sum(axis=-1)
+    roots: Floats = np.sqrt(squared)
+    return roots
+
+
+def different_people(fold: Fold) -> npt.NDArray[np.bool_]:
+    """(m, m) mask of the pairs of trials that are of two people."""
+    people = np.array([trial.person for trial in fold.trials])
+    mask: npt.NDArray[np.bool_] = people[:, None] != people[None]
+    return mask
+
+
+def enrolment_variances(folds: Sequence[Fold]) -> Floats:
+    """(k,) variance over held-out people of enrolment vectors as Gen makes them, one a person."""
+    vectors = []
+    for fold in folds:
+        first = {trial.person: trial for trial in reversed(fold.trials)}
+        projected = fold.projection(np.stack([trial.enrolled for trial in first.values()]))
+        vectors.append(projected - projected.mean(axis=0))
+    variances: Floats = np.concatenate(vectors).var(axis=0)
+    return variances
+
+
+def people_bootstrap(people: Sequence[str], values: npt.ArrayLike, seed: int, draws: int = 2000) -> tuple[float, float]:
+    """95 % interval of the mean of values when people, not trials, are drawn again."""
+    _, person = np.unique(np.asarray(people), return_inverse=True)
+    totals = np.bincount(person, weights=np.asarray(values, dtype=np.float64))
+    counts = np.bincount(person)
+    chosen = np.random.default_rng(seed).integers(0, len(counts), (draws, len(counts)))
+    means = totals[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
