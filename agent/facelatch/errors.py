@@ -24,6 +24,7 @@ class FacelatchError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
+        """Give the whole message in one line."""
         return f"{self.problem}: {self.remedy}"
 
 

@@ -90,18 +90,22 @@ class Extractor:
         self.parameters = parameters
         self._decoder = Decoder(parameters.basis, parameters.beam)
 
-    def generate(self, embedding: npt.ArrayLike, context: Context, random: Random = os.urandom) -> HelperData:
+    def generate(
+        self, embedding: npt.ArrayLike, context: Context, *, seed: bytes | None = None, random: Random = os.urandom
+    ) -> HelperData:
         """Gen: make helper data from which only this face, on this device, finds its key again.
 
         Args:
             embedding: (d,) unit length.
             context: what the key is bound to.
+            seed: of the rotation; a re-enrolment on the same device keeps the old one (two records under two
+                rotations can be decoded jointly), the first takes a fresh one.
             random: source of secret bytes; tests pass a fixed one.
 
         Raises:
             EmbeddingError: the embedding has the wrong shape, is not finite or not of unit length.
         """
-        seed = random(SEED_BYTES)
+        seed = random(SEED_BYTES) if seed is None else seed
         s = uniform(self.parameters.n, self.parameters.q, random)
         sketch = self.sketch(embedding, seed, s)
         salt = random(keys.SALT_BYTES)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process-wide settings of OpenCV that capturing needs, made once, by importing this module."""
+
+from __future__ import annotations
+
+import os
+
+import cv2
+import numpy as np
+
+from facelatch.camera.protocol import Image
+
+V4L2_SELECT_S = 3
+"""How long OpenCV waits for a V4L2 frame. Its own 10 s is longer than a person stands in front of a door, and the
+read-timeout property is not implemented for V4L2; this variable (whole seconds) is the only way to set it."""
+
+# Read by OpenCV at the first capture, so setting them at import is early enough. A person's own setting wins.
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(V4L2_SELECT_S))
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
+
+# What OpenCV has to say comes back as an error of ours; its own lines would only clutter the journal.
+if hasattr(cv2, "setLogLevel"):  # OpenCV 4
+    cv2.setLogLevel(0)
+else:  # OpenCV 5
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def rgb_from_bgr(image: cv2.typing.MatLike) -> Image:
+    """Turn a picture as OpenCV delivers it, (height, width, 3) BGR, into ours, RGB uint8 (a copy)."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notices a camera that delivers frames, but useless ones: a covered lens, or the same picture for ever."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from facelatch.camera.protocol import Camera, Frame, Image
+from facelatch.errors import CameraError, CameraFault
+
+DARK_LUMINANCE = 8.0
+"""Mean luminance (0 to 255) below which a frame shows nothing: a covered lens with sensor noise stays below it. A room
+that is merely too dark for a face lies above it, and is for the quality gate to say."""
+
+DARK_RUN = 20
+"""Dark frames in a row before the camera is called dark: automatic exposure takes up to this many after opening."""
+
+FROZEN_RUN = 15
+"""Equal frames in a row before a live camera is called frozen. Sensor noise makes even two unlikely, but some cameras
+repeat frames to keep their rate in low light."""
+
+
+def mean_luminance(image: Image) -> float:
+    """Return the mean luminance, 0 to 255 (Rec. 601), of an RGB picture (height, width, 3) uint8."""
+    red, green, blue, _ = cv2.mean(image)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+class Watched:
+    """A camera like the one it wraps, whose ``read()`` also raises ``DARK`` and, if it is live, ``FROZEN``.
+
+    A replay is never frozen: one photograph shown over and over is its normal use.
+    """
+
+    def __init__(self, camera: Camera) -> None:
+        self._camera = camera
+        self._forget()
+
+    def _forget(self) -> None:
+        self._last: Image | None = None
+        self._dark_run = 0
+        self._equal_run = 1
+
+    @property
+    def name(self) -> str:
+        """The wrapped camera's name."""
+        return self._camera.name
+
+    @property
+    def live(self) -> bool:
+        """Whether the wrapped camera shows the present."""
+        return self._camera.live
+
+    def check(self) -> None:
+        """As the wrapped camera."""
+        self._camera.check()
+
+    def open(self) -> None:
+        """As the wrapped camera."""
+        self._forget()
+        self._camera.open()
+
+    def close(self) -> None:
+        """As the wrapped camera; keeps no picture either."""
+        self._forget()
+        self._camera.close()
+
+    def read(self) -> Frame:
+        """Return the wrapped camera's next frame.
+
+        Raises:
+            CameraError: as the wrapped camera; or ``DARK`` after ``DARK_RUN`` frames below ``DARK_LUMINANCE``, or
+                ``FROZEN`` after ``FROZEN_RUN`` equal frames from a live camera.
+        """
+        frame = self._camera.read()
+        dark = mean_luminance(frame.image) < DARK_LUMINANCE
+        self._dark_run = self._dark_run + 1 if dark else 0
+        if self._dark_run >= DARK_RUN:
+            raise CameraError(
+                CameraFault.DARK,
+                f"camera {self.name} shows only black",
+                "uncover the lens or turn on a light",
+            )
+        # A black picture may well repeat itself to the byte; that camera is dark and not frozen.
+        if self.live and not dark:
+            self._watch_for_repeats(frame.image)
+        return frame
+
+    def _watch_for_repeats(self, image: Image) -> None:
+        equal = self._last is not None and np.array_equal(image, self._last)
+        self._equal_run = self._equal_run + 1 if equal else 1
+        self._last = image
+        if self._equal_run >= FROZEN_RUN:
+            raise CameraError(
+                CameraFault.FROZEN,
+                f"camera {self.name} repeats one picture",
+                "unplug the camera and plug it in again, or restart the device",
+            )

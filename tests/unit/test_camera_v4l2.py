@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The V4L2 camera. There is none here: the kernel's answers and OpenCV's capture are the fakes, the rest is real."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facelatch.camera import opened, v4l2
+from facelatch.camera.v4l2 import V4l2Camera
+from facelatch.camera.v4l2_probe import probe
+from facelatch.camera.worker import Worker
+from facelatch.errors import CameraError, CameraFault
+
+QUERYCAP = 0x80685600
+REQBUFS = 0xC0145608
+CAPTURE = 0x1
+OUTPUT = 0x2
+MPLANE = 0x1000
+HAS_DEVICE_CAPS = 0x80000000
+
+CHARACTER_DEVICE = Path("/dev/null")
+
+
+def fake_ioctl(
+    monkeypatch: pytest.MonkeyPatch, whole: int = CAPTURE, node: int = 0, reqbufs_errno: int = 0
+) -> list[int]:
+    """Let the kernel describe a device with these capabilities; return the buffer types it is then asked about."""
+    asked: list[int] = []
+
+    def ioctl(_: int, request: int, argument: bytearray) -> int:
+        if request == QUERYCAP:
+            assert len(argument) == 104
+            struct.pack_into("=II", argument, 84, whole, node)
+        else:
+            assert request == REQBUFS
+            assert len(argument) == 20
+            buffers, kind, memory = struct.unpack_from("=III", argument)
+            assert (buffers, memory) == (0, 1)
+            asked.append(kind)
+            if reqbufs_errno:
+                raise OSError(reqbufs_errno, os.strerror(reqbufs_errno))
+        return 0
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    return asked
+
+
+def fault_of(call: Callable[[], object], message: str) -> CameraFault:
+    with pytest.raises(CameraError, match=message) as caught:
+        call()
+    return caught.value.fault
+
+
+@pytest.mark.parametrize("step", ["check", "open"])
+def test_a_missing_device(step: str, tmp_path: Path) -> None:
+    for device in (str(tmp_path / "video7"), 987):
+        camera = V4l2Camera(device)
+        assert fault_of(getattr(camera, step), "is not there: plug it in") is CameraFault.UNPLUGGED
+
+
+@pytest.mark.parametrize("step", ["check", "open"])
+def test_what_is_not_a_camera(step: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    os.mkfifo(tmp_path / "pipe")
+    for device in (tmp_path, tmp_path / "file", tmp_path / "pipe", Path("/dev/null"), Path("/dev/zero")):
+        camera = V4l2Camera(str(device))
+        assert fault_of(getattr(camera, step), f"{device} is not a camera: choose") is CameraFault.MISCONFIGURED
+
+
+@pytest.mark.parametrize(
+    ("number", "fault", "message"),
+    [
+        (errno.EACCES, CameraFault.NO_PERMISSION, "not allowed to use camera .*: .* group `video`"),
+        (errno.EPERM, CameraFault.NO_PERMISSION, "allow the device in its unit"),
+        (errno.EBUSY, CameraFault.BUSY, "in use by another program: close that program"),
+        (errno.ENODEV, CameraFault.UNPLUGGED, "is not there"),
+        (errno.ENXIO, CameraFault.UNPLUGGED, "is not there"),
+        (errno.EIO, CameraFault.FROZEN, r"does not answer \(Input/output error\): unplug"),
+    ],
+)
+def test_what_the_kernel_says_at_open(
+    monkeypatch: pytest.MonkeyPatch, number: int, fault: CameraFault, message: str
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert fault_of(V4l2Camera(str(CHARACTER_DEVICE)).check, message) is fault
+
+
+@pytest.mark.parametrize(
+    ("whole", "node", "kind"),
+    [
+        (CAPTURE, 0, 1),
+        (MPLANE, 0, 9),
+        (CAPTURE | OUTPUT | HAS_DEVICE_CAPS, CAPTURE, 1),
+        (HAS_DEVICE_CAPS, MPLANE, 9),
+    ],
+)
+def test_a_capture_device_is_accepted(monkeypatch: pytest.MonkeyPatch, whole: int, node: int, kind: int) -> None:
+    asked = fake_ioctl(monkeypatch, whole, node)
+    probe(CHARACTER_DEVICE, claim=False)
+    assert asked == []
+    probe(CHARACTER_DEVICE, claim=True)
+    assert asked == [kind]
+
+
+@pytest.mark.parametrize(("whole", "node"), [(OUTPUT, 0), (CAPTURE | HAS_DEVICE_CAPS, OUTPUT)])
+def test_another_kind_of_video_device_is_refused(monkeypatch: pytest.MonkeyPatch, whole: int, node: int) -> None:
+    fake_ioctl(monkeypatch, whole, node)
+    fault = fault_of(lambda: probe(CHARACTER_DEVICE, claim=False), "is not a camera")
+    assert fault is CameraFault.MISCONFIGURED
+
+
+def test_a_camera_in_use_can_be_checked_but_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_ioctl(monkeypatch, reqbufs_errno=errno.EBUSY)
+    camera = V4l2Camera(str(CHARACTER_DEVICE))
+    camera.check()
+    assert fault_of(camera.open, "in use by another program") is CameraFault.BUSY
+
+
+def test_a_probe_leaves_no_descriptor_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    fake_ioctl(monkeypatch, reqbufs_errno=errno.EBUSY)
+    with pytest.raises(CameraError):
+        probe(CHARACTER_DEVICE, claim=True)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+class FakeCapture:
+    """What OpenCV would give for a camera."""
+
+    def __init__(self, *, opens: bool = True, frames: int = 10**6) -> None:
+        self._opens = opens
+        self._frames = frames
+        self.stuck: threading.Event | None = None
+        self.released = threading.Event()
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return self._opens
+
+    def read(self) -> tuple[bool, cv2.typing.MatLike]:
+        assert not self.released.is_set()
+        if self.stuck is not None:
+            self.stuck.wait()
+        self._frames -= 1
+        if self._frames < 0:
+            return False, np.empty((0, 0, 3), dtype=np.uint8)
+        return True, np.full((4, 6, 3), (30, 20, 10), dtype=np.uint8)
+
+    def release(self) -> None:
+        self.released.set()
+
+
+@pytest.fixture
+def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("OPEN_LIMIT_S", "READ_LIMIT_S", "CLOSE_LIMIT_S"):
+        monkeypatch.setattr(v4l2, limit, 0.05)
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A device that can be pulled out."""
+    fake_ioctl(monkeypatch)
+    link = tmp_path / "video0"
+    link.symlink_to(CHARACTER_DEVICE)
+    return link
+
+
+def test_frames_are_rgb_numbered_and_timed(device: Path) -> None:
+    capture = FakeCapture()
+    camera = V4l2Camera(str(device), start=lambda: capture)
+    assert camera.live
+    with opened(camera):
+        first, second = camera.read(), camera.read()
+    assert tuple(first.image[0, 0]) == (10, 20, 30)
+    assert (first.sequence, second.sequence) == (0, 1)
+    assert second.time >= first.time
+    assert capture.released.is_set()
+
+
+def test_it_can_be_opened_again(device: Path) -> None:
+    captures: list[FakeCapture] = []
+
+    def start() -> FakeCapture:
+        captures.append(FakeCapture())
+        return captures[-1]
+
+    camera = V4l2Camera(str(device), start=start)
+    for _ in range(3):
+        with opened(camera):
+            assert camera.read().sequence == 0
+    assert [capture.released.is_set() for capture in captures] == [True] * 3
+
+
+def test_closing_twice_and_reading_when_closed(device: Path) -> None:
+    camera = V4l2Camera(str(device), start=FakeCapture)
+    camera.close()
+    camera.open()
+    camera.close()
+    camera.close()
+    assert fault_of(camera.read, "is closed: open it first") is CameraFault.UNPLUGGED
+
+
+def test_no_usable_format(device: Path) -> None:
+    capture = FakeCapture(opens=False)
+    camera = V4l2Camera(str(device), start=lambda: capture)
+    assert fault_of(camera.open, "no picture format .*: use the picamera2 back end") is CameraFault.MISCONFIGURED
+    assert capture.released.is_set()
+
+
+def test_taken_by_another_just_now(device: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start() -> FakeCapture:
+        fake_ioctl(monkeypatch, reqbufs_errno=errno.EBUSY)
+        return FakeCapture(opens=False)
+
+    assert fault_of(V4l2Camera(str(device), start=start).open, "in use by another") is CameraFault.BUSY
+
+
+def test_frames_that_stop(device: Path) -> None:
+    with opened(V4l2Camera(str(device), start=lambda: FakeCapture(frames=2))) as camera:
+        camera.read()
+        camera.read()
+        assert fault_of(camera.read, "delivers no frames: unplug") is CameraFault.FROZEN
+
+
+def test_pulled_out(device: Path) -> None:
+    with opened(V4l2Camera(str(device), start=lambda: FakeCapture(frames=1))) as camera:
+        camera.read()
+        device.unlink()
+        assert fault_of(camera.read, "is not there: plug it in") is CameraFault.UNPLUGGED
+
+
+@pytest.mark.usefixtures("short_limits")
+def test_a_driver_that_hangs_in_a_read(device: Path) -> None:
+    capture = FakeCapture()
+    camera = V4l2Camera(str(device), start=lambda: capture)
+    with opened(camera):
+        camera.read()
+        capture.stuck = threading.Event()
+        assert fault_of(camera.read, "delivers no frames") is CameraFault.FROZEN
+    assert not capture.released.is_set()
+    capture.stuck.set()
+    assert capture.released.wait(5), "it is released as soon as the driver returns"
+
+
+@pytest.mark.usefixtures("short_limits")
+def test_a_driver_that_hangs_at_the_start(device: Path) -> None:
+    capture = FakeCapture()
+    stuck = threading.Event()
+
+    def start() -> FakeCapture:
+        stuck.wait()
+        return capture
+
+    assert fault_of(V4l2Camera(str(device), start=start).open, "delivers no frames") is CameraFault.FROZEN
+    stuck.set()
+    assert capture.released.wait(5)
+
+
+def test_an_exception_of_opencv_is_an_error_of_ours(device: Path) -> None:
+    def start() -> FakeCapture:
+        raise cv2.error("inside")
+
+    assert fault_of(V4l2Camera(str(device), start=start).open, "delivers no frames") is CameraFault.FROZEN
+
+
+def test_opencv_itself_refuses_what_is_no_camera(device: Path) -> None:
+    # The real OpenCV this time, on a device whose faked description says camera.
+    assert fault_of(V4l2Camera(str(device), fps=30).open, "no picture format") is CameraFault.MISCONFIGURED
+
+
+def test_the_worker_ends() -> None:
+    worker = Worker("test worker")
+    assert worker.submit(lambda: 1).result(5) == 1
+    with pytest.raises(ZeroDivisionError):
+        worker.submit(lambda: 1 // 0).result(5)
+    assert worker.finish(lambda: 2).result(5) == 2
+    for thread in threading.enumerate():
+        if thread.name == "test worker":
+            thread.join(5)
+            assert not thread.is_alive()

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small files: durable, private, bounded."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from facelatch.errors import StorageError
+from facelatch.vault.files import (
+    FileExistsAlreadyError,
+    MissingFileError,
+    read_bounded,
+    remove_durably,
+    sweep,
+    write_durably,
+)
+from tests.powercut import FailingFs, PowerCut, PowerCutFs, SteppedFs
+
+OLD = b"what was there before"
+NEW = b"what comes instead, and is longer"
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_write_then_read(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_durably(path, OLD)
+    write_durably(path, NEW)
+    assert read_bounded(path, 100, private=True) == NEW
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 300])
+def test_short_writes_are_continued(tmp_path: Path, data: bytes) -> None:
+    write_durably(tmp_path / "file", data, fs=SteppedFs())
+    assert read_bounded(tmp_path / "file", 100_000) == data
+
+
+def test_mode_is_as_asked(tmp_path: Path) -> None:
+    write_durably(tmp_path / "file", NEW, 0o400)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o400
+
+
+def test_write_replaces_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(OLD)
+    (tmp_path / "file").symlink_to("victim")
+    write_durably(tmp_path / "file", NEW)
+    assert (tmp_path / "victim").read_bytes() == OLD
+    assert not (tmp_path / "file").is_symlink()
+
+
+def test_write_without_replacing(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_durably(path, OLD, replace=False)
+    with pytest.raises(FileExistsAlreadyError, match=r"file exists already: remove it"):
+        write_durably(path, NEW, replace=False)
+    assert path.read_bytes() == OLD
+    assert names(tmp_path) == ["file"]
+
+
+def test_write_into_a_missing_directory(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"directory .*/missing does not exist: create it"):
+        write_durably(tmp_path / "missing" / "file", NEW)
+
+
+def test_write_over_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(StorageError, match="cannot write"):
+        write_durably(tmp_path / "file", NEW)
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "no space left to write .*file: free some space"),
+        (errno.EDQUOT, "no space left to write .*file: free some space"),
+        (errno.EROFS, "cannot write .*file, its file system is read-only: mount it writable"),
+        (errno.EACCES, "not allowed to write .*file: give it to the agent's user"),
+        (errno.EIO, r"cannot write .*file \(Input/output error\): check the file system and the card"),
+    ],
+)
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_failed_operation_leaves_the_old_or_the_new(tmp_path: Path, number: int, message: str, replace: bool) -> None:
+    for fail_at in count():
+        path = tmp_path / f"{fail_at}" / "file"
+        path.parent.mkdir()
+        if replace:
+            path.write_bytes(OLD)
+        fs = FailingFs(number, fail_at=fail_at)
+        told = ""
+        try:
+            write_durably(path, NEW, replace=replace, fs=fs)
+        except StorageError as error:
+            told = str(error)
+        if fs.steps <= fail_at:
+            break
+        assert re.search(message, told)
+        # Only the sync of the directory fails after the new content is in place, or the removal of the second name.
+        old = [("file", OLD)] if replace else []
+        found = [(name, (path.parent / name).read_bytes()) for name in names(path.parent)]
+        assert found in (old, [("file", NEW)])
+    assert not told
+    assert path.read_bytes() == NEW
+    assert fail_at >= 5
+
+
+def test_a_disk_that_stays_full_keeps_the_old_and_the_leftover_is_swept(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    with pytest.raises(StorageError, match="no space left"):
+        write_durably(path, NEW, fs=FailingFs(errno.ENOSPC, fail_at=2, and_later=True))
+    assert path.read_bytes() == OLD
+    assert len(names(tmp_path)) == 2
+    assert sweep(tmp_path) == 1
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("keep_names", [True, False])
+@pytest.mark.parametrize("replace", [True, False])
+def test_power_cut_at_every_operation_of_a_write(tmp_path: Path, keep_names: bool, replace: bool) -> None:
+    for cut_at in count():
+        path = tmp_path / f"{cut_at}" / "file"
+        path.parent.mkdir()
+        if replace:
+            path.write_bytes(OLD)
+        fs = PowerCutFs(path.parent, cut_at)
+        done = False
+        try:
+            write_durably(path, NEW, replace=replace, fs=fs)
+            done = True
+        except PowerCut:
+            pass
+        fs.fall(keep_names=keep_names)
+        sweep(path.parent)
+        content = path.read_bytes() if path.exists() else None
+        assert content in (OLD if replace else None, NEW)
+        assert set(names(path.parent)) <= {"file"}
+        if done:
+            break
+    assert content == NEW  # reported as written, so it is there
+    assert cut_at >= 5
+
+
+@pytest.mark.parametrize("keep_names", [True, False])
+def test_power_cut_at_every_operation_of_a_removal(tmp_path: Path, keep_names: bool) -> None:
+    for cut_at in range(3):
+        path = tmp_path / f"{cut_at}" / "file"
+        path.parent.mkdir()
+        path.write_bytes(OLD)
+        fs = PowerCutFs(path.parent, cut_at)
+        done = False
+        try:
+            remove_durably(path, fs=fs)
+            done = True
+        except PowerCut:
+            pass
+        fs.fall(keep_names=keep_names)
+        assert not path.exists() or path.read_bytes() == OLD
+    assert done
+    assert not path.exists()
+
+
+def test_removing_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="does not exist"):
+        remove_durably(tmp_path / "file")
+
+
+def test_a_failed_removal_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(OLD)
+    with pytest.raises(StorageError, match=r"cannot remove .*file, its file system is read-only"):
+        remove_durably(tmp_path / "file", fs=FailingFs(errno.EROFS, fail_at=0))
+    assert (tmp_path / "file").read_bytes() == OLD
+
+
+def test_sweep_takes_only_leftovers(tmp_path: Path) -> None:
+    kept = [".lock", "a.tmp", ".a.tmp", ".a.0123456789abcdef.tmp.bak", ".a.0123456789ABCDEF.tmp"]
+    for name in [*kept, ".a.0123456789abcdef.tmp", ".b\n.0123456789abcdef.tmp"]:
+        (tmp_path / name).touch()
+    assert sweep(tmp_path) == 2
+    assert names(tmp_path) == sorted(kept)
+
+
+def test_sweep_of_a_missing_directory(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError):
+        sweep(tmp_path / "missing")
+
+
+def test_read_of_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="does not exist"):
+        read_bounded(tmp_path / "file", 10)
+
+
+def test_read_at_and_above_the_limit(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"0123456789")
+    assert read_bounded(tmp_path / "file", 10) == b"0123456789"
+    with pytest.raises(StorageError, match="larger than 9 bytes"):
+        read_bounded(tmp_path / "file", 9)
+
+
+def test_read_refuses_what_is_not_a_regular_file(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(OLD)
+    (tmp_path / "link").symlink_to("target")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StorageError, match="link is a symbolic link"):
+        read_bounded(tmp_path / "link", 100)
+    for thing in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(StorageError, match="is not a regular file"):
+            read_bounded(thing, 100)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
+def test_private_read_refuses_what_others_may_use(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    path.chmod(mode)
+    assert read_bounded(path, 100) == OLD
+    with pytest.raises(StorageError, match=rf"open to others \(mode 0{mode:o}\): run `chmod go= "):
+        read_bounded(path, 100, private=True)
+
+
+def test_private_read_refuses_what_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_durably(path, OLD)
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(StorageError, match=rf"belongs to uid {owner}, not to the agent"):
+        read_bounded(path, 100, private=True)
+
+
+def test_reads_leave_no_descriptor_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        with pytest.raises(StorageError):
+            read_bounded(tmp_path, 10)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
