@@ -120,9 +120,8 @@ def _genuine(shipped: ParameterSet, folds: list[trials.Fold], seed: int) -> tupl
     people: list[str] = []
     accepted: list[bool] = []
     for fold in folds:
-        pairs = [(trial, trial) for trial in fold.trials]
         people += [trial.person for trial in fold.trials]
-        accepted += trials.decoded(trials.under(shipped, fold.projection), pairs, random)
+        accepted += trials.genuine(trials.under(shipped, fold.projection), fold.trials, random)
     return people, accepted
 
 

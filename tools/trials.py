@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from facelatch.l2fe import population
-from facelatch.l2fe.extractor import Extractor, Sketch, uniform
+from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor, uniform
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.l2fe.population import Projection
 from facelatch.l2fe.rotation import SEED_BYTES
@@ -100,19 +100,26 @@ def under(parameters: ParameterSet, projection: Projection) -> Extractor:
     return Extractor(replace(parameters, projection=projection))
 
 
-def decoded(
-    extractor: Extractor, pairs: Sequence[tuple[Trial, Trial]], random: Callable[[int], bytes]
-) -> Iterator[bool]:
-    """For each pair enrol the first trial, attempt with the second: is the true s among Rep's candidates?
+def opened(
+    extractor: Extractor, enrolled: Sequence[Trial], attempt: Trial, random: Callable[[int], bytes]
+) -> list[bool]:
+    """Enrol each trial of a list and attempt all of them with one: whose true s is among Rep's candidates?
 
-    This is the whole of Gen and Rep but the wrapping of S, which any s but the true one fails.
+    This is the whole of Gen and Rep but the wrapping of S, which any s but the true one fails; and no candidate is
+    left out for want of Argon2id runs, so it accepts at least as often as the daemon does.
     """
     p = extractor.parameters
-    for enrolled, attempt in pairs:
-        s = uniform(p.n, p.q, random)
-        sketch: Sketch = extractor.sketch(enrolled.enrolled, random(SEED_BYTES), s)
-        found = extractor.candidates(attempt.probe, [sketch])
-        yield any(np.array_equal(candidate.s, s) for candidate in found)
+    seed = random(SEED_BYTES)
+    secrets = [uniform(p.n, p.q, random) for _ in enrolled]
+    sketches = [extractor.sketch(trial.enrolled, seed, s) for trial, s in zip(enrolled, secrets, strict=True)]
+    found = extractor.candidates(attempt.probe, sketches, limit=MAX_CANDIDATES * len(sketches))
+    true = {candidate.index for candidate in found if np.array_equal(candidate.s, secrets[candidate.index])}
+    return [index in true for index in range(len(enrolled))]
+
+
+def genuine(extractor: Extractor, trials: Sequence[Trial], random: Callable[[int], bytes]) -> list[bool]:
+    """Tell of each trial whether its attempt opens its own enrolment."""
+    return [opened(extractor, [trial], trial, random)[0] for trial in trials]
 
 
 def distances(fold: Fold) -> Floats:

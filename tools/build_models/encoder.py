@@ -38,10 +38,19 @@ def build_encoder(source: bytes) -> bytes:
         raise ModelError("the encoder source is not built as expected", "check its version")
     graph.prune(model)
     built = graph.dump(model)
-    cosine = float(agreement(source, built).min())
-    if cosine < MIN_COSINE:
-        raise ModelError(f"the rewritten encoder differs (cosine {cosine:.6f})", "look for a fault in graph.py")
+    require_agreement(source, built, MIN_COSINE)
     return built
+
+
+def require_agreement(reference: bytes, built: bytes, least: float) -> None:
+    """Refuses an encoder that computes something else than the one it was made from.
+
+    Raises:
+        ModelError: on some synthetic image the cosine between their outputs is below ``least``.
+    """
+    cosine = float(agreement(reference, built).min())
+    if cosine < least:
+        raise ModelError(f"the rewritten encoder differs (cosine {cosine:.6f})", "look for a fault in the rewriting")
 
 
 def agreement(one: bytes, other: bytes) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from facelatch.models import DETECTOR, ENCODER, MESH, Manifest, ModelEntry, Source, Tensor
-from tools.build_models.encoder import build_encoder
+from tools.build_models.int8 import build_int8_encoder
 from tools.build_models.sources import BLAZEFACE, FACE_MESH, MOBILEFACENET
 
 _MANIFEST_VERSION = 1
@@ -57,11 +57,12 @@ RECIPES: dict[str, Recipe] = {
     ),
     ENCODER: Recipe(
         source=MOBILEFACENET,
-        build=build_encoder,
+        build=build_int8_encoder,
         role="MobileFaceNet: a 192-dimensional embedding, not normalised",
         preprocessing="RGB, aligned to the five-point template of 112x112, (x - 127.5) / 128",
         licence="MIT (the package); Apache-2.0 (the network, from sirius-ai/MobileFaceNet_TF)",
-        built="float32; batch 2 to 1, 33 PReLUs fused, 2 pairs of 1x1 convolutions merged, rest pruned",
+        built="batch 2 to 1, 33 PReLUs fused, 2 pairs of 1x1 convolutions merged, rest pruned; convolution weights int8 "
+        "by output channel, their inputs quantised at run time",
         training_data="MS1M (MS-Celeb-1M), a set of web photographs that its publisher has withdrawn",
     ),
 }

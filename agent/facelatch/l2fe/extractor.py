@@ -125,8 +125,10 @@ class Extractor:
         w = np.rint(p.scale * (rotation(seed, p.k) @ self.project(embedding))).astype(np.int64)
         return Sketch(seed, (lattice.encode(p.x, s, p.q) + w) % p.q)
 
-    def candidates(self, embedding: npt.ArrayLike, sketches: Sequence[Sketch]) -> list[Candidate]:
-        """Rep, first half: the lattice points inside the accept radius, at most two in all users together.
+    def candidates(
+        self, embedding: npt.ArrayLike, sketches: Sequence[Sketch], limit: int = MAX_CANDIDATES
+    ) -> list[Candidate]:
+        """Rep, first half: the lattice points nearest inside the accept radius, at most ``limit`` over all users.
 
         Costs one batched decode and no Argon2id.
         """
@@ -140,7 +142,7 @@ class Extractor:
             ((found.distance, index, found.point) for index, row in enumerate(near) for found in row),
             key=lambda entry: entry[0],
         )
-        return [Candidate(index, point[: p.n] % p.q) for _, index, point in by_distance[:MAX_CANDIDATES]]
+        return [Candidate(index, point[: p.n] % p.q) for _, index, point in by_distance[:limit]]
 
     def secret(self, s: Integers, helper: HelperData, context: Context) -> bytes | None:
         """Rep, second half: S if s is the right one, else None. Costs one Argon2id run."""

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens in front of the camera: an attempt to unlock, and an enrolment. Run on the worker's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from facelatch.daemon.roster import Roster
+from facelatch.daemon.worker import DeadlineError, Session
+from facelatch.face.encoder import unit
+from facelatch.face.quality import Hint
+from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
+from facelatch.vault.record import Record
+
+Embedding = npt.NDArray[np.float32]
+
+# Good looks after which an attempt is decided: easy cases end at the first, hard ones get a steadier mean.
+LOOKS = (1, 3, 5, 8)
+# Every third look of an enrolment is kept aside to see whether the record would open for it.
+_HELD_OUT = 3
+
+
+@dataclass(frozen=True)
+class Retry:
+    """A look that did not count, and what would help."""
+
+    hint: Hint
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A look that counted; ``remaining`` is how many more an enrolment wants."""
+
+    remaining: int | None = None
+
+
+@dataclass(frozen=True)
+class Match:
+    """Someone was recognised: whose record, and the secret S their face unlocked."""
+
+    record: Record
+    secret: bytes
+
+
+@dataclass(frozen=True)
+class NoMatch:
+    """Good looks, and nobody's key."""
+
+
+class Refusal(StrEnum):
+    """Why an enrolment stores nothing; for the person who enrols."""
+
+    UNSTEADY = "the looks differ too much from each other; hold still, in even light, and enrol again"
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A record that is ready to be stored."""
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An enrolment that must not be stored."""
+
+    reason: Refusal
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """The face opens the record of another user, who is not named."""
+
+
+VerifyReport = Looked | Retry | Match | NoMatch
+EnrollReport = Looked | Retry | Enrolled | Refused | Duplicate
+
+
+class Attempt:
+    """Looks for the key of one of some records, spending at most ``MAX_CANDIDATES`` Argon2id runs in all.
+
+    Args:
+        extractor: of the parameter set in use.
+        roster: runs the second half of Rep.
+        records: whom to try.
+    """
+
+    def __init__(self, extractor: Extractor, roster: Roster, records: Sequence[Record]) -> None:
+        self._extractor = extractor
+        self._roster = roster
+        self._records = records
+        self._sketches = [record.helper.sketch for record in records]
+        self._tried: set[tuple[int, bytes]] = set()
+
+    def decide(self, embedding: npt.ArrayLike, session: Session[VerifyReport] | Session[EnrollReport]) -> Match | None:
+        """Try an embedding; the same candidate is never stretched twice."""
+        for candidate in self._extractor.candidates(embedding, self._sketches):
+            key = (candidate.index, candidate.s.tobytes())
+            if key in self._tried or len(self._tried) == MAX_CANDIDATES:
+                continue
+            self._tried.add(key)
+            session.check()
+            record = self._records[candidate.index]
+            secret = self._roster.secret(candidate.s, record)
+            if secret is not None:
+                return Match(record, secret)
+        return None
+
+
+def verify(session: Session[VerifyReport], attempt: Attempt) -> VerifyReport:
+    """Look until someone matches, or ``LOOKS`` is used up; the camera is released before the answer.
+
+    Raises:
+        DeadlineError: time ran out before a single look counted; after one, running out is no match.
+    """
+    total: Embedding | None = None
+    good = 0
+    try:
+        with closing(session.looks()) as looks:
+            for look in looks:
+                if look.embedding is None:
+                    session.report(Retry(_hint(look.hint)))
+                    continue
+                session.report(Looked())
+                good += 1
+                total = look.embedding if total is None else total + look.embedding
+                if good in LOOKS:
+                    match = attempt.decide(unit(total), session)
+                    if match is not None:
+                        return match
+                if good == LOOKS[-1]:
+                    break
+    except DeadlineError:
+        if good == 0:
+            raise
+    return NoMatch()
+
+
+@dataclass(frozen=True)
+class EnrolmentPlan:
+    """How looks are gathered for an enrolment.
+
+    Attributes:
+        user: whom to enrol.
+        administrator: whether they may manage others.
+        frames: good looks wanted.
+        seconds: time they are spread over at least.
+    """
+
+    user: str
+    administrator: bool
+    frames: int
+    seconds: float
+
+
+def enrol(session: Session[EnrollReport], plan: EnrolmentPlan, extractor: Extractor, roster: Roster) -> EnrollReport:
+    """Gather looks, see that the record would open for some kept aside, and make it; it is stored by the caller.
+
+    Raises:
+        DeadlineError: not enough good looks in the time given.
+    """
+    looks = _gather(session, plan)
+    aside = np.arange(len(looks)) % _HELD_OUT == _HELD_OUT - 1
+    if not _opens(extractor, looks[~aside], looks[aside]):
+        return Refused(Refusal.UNSTEADY)
+    embedding = unit(looks.sum(axis=0))
+    others = [record for record in roster if record.header.user != plan.user]
+    if Attempt(extractor, roster, others).decide(embedding, session) is not None:
+        return Duplicate()
+    return Enrolled(roster.make(plan.user, embedding, administrator=plan.administrator))
+
+
+def _gather(session: Session[EnrollReport], plan: EnrolmentPlan) -> Embedding:
+    """Collect (frames, d) embeddings, at most one in every ``seconds / frames``."""
+    good: list[Embedding] = []
+    with closing(session.looks()) as looks:
+        for look in looks:
+            if session.elapsed < len(good) * plan.seconds / plan.frames:
+                continue
+            if look.embedding is None:
+                session.report(Retry(_hint(look.hint)))
+                continue
+            good.append(look.embedding)
+            session.report(Looked(remaining=plan.frames - len(good)))
+            if len(good) == plan.frames:
+                break
+    return np.stack(good)
+
+
+def _opens(extractor: Extractor, enrolled: Embedding, attempt: Embedding) -> bool:
+    """Tell whether a record made from the first looks (m, d) would open for the second; no Argon2id, nothing kept."""
+    zero = np.zeros(extractor.parameters.n, dtype=np.int64)
+    sketch = extractor.sketch(unit(enrolled.sum(axis=0)), bytes(32), zero)
+    return any(not found.s.any() for found in extractor.candidates(unit(attempt.sum(axis=0)), [sketch]))
+
+
+def _hint(hint: Hint | None) -> Hint:
+    return hint if hint is not None else Hint.NO_FACE

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what, decided from the kernel's peer credentials and the configuration alone."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+from enum import Enum, auto
+
+from facelatch.config import Config
+from facelatch.ipc.peer import Peer
+
+_ROOT = 0
+
+
+class Action(Enum):
+    """What a peer may ask for; the names are those of the socket's methods."""
+
+    VERIFY = auto()
+    ENROLL = auto()
+    LIST_USERS = auto()
+    REMOVE_USER = auto()
+    OPEN_LATCH = auto()
+
+
+class Policy:
+    """The rules of design section 6.
+
+    Args:
+        config: names the administrators, the group and the audiences.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def allows(self, peer: Peer, action: Action, user: str | None = None) -> bool:
+        """Tell whether a peer may do that, to the named user where the action concerns one."""
+        if self.is_administrator(peer):
+            return True
+        if action is Action.VERIFY:
+            return self._is_member(peer) or (user is not None and user == login_name(peer.uid))
+        return False
+
+    def allows_audience(self, peer: Peer, audience: str) -> bool:
+        """Tell whether a peer may have a signature meant for that audience."""
+        if audience not in self._config.audiences:
+            return False
+        return peer.uid == _ROOT or login_name(peer.uid) in self._config.audiences[audience]
+
+    def may_know(self, peer: Peer, user: str) -> bool:
+        """Tell whether a peer may learn that a name is not enrolled: administrators, and people of themselves."""
+        return self.is_administrator(peer) or user == login_name(peer.uid)
+
+    def is_administrator(self, peer: Peer) -> bool:
+        """Tell whether a peer is root or named as an administrator."""
+        return peer.uid == _ROOT or login_name(peer.uid) in self._config.policy.administrators
+
+    def _is_member(self, peer: Peer) -> bool:
+        try:
+            group = grp.getgrnam(self._config.policy.group)
+        except KeyError:
+            return False
+        return group.gr_gid in peer.groups
+
+
+def login_name(uid: int) -> str | None:
+    """Name of that user, or None where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None

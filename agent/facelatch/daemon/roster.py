@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The enrolled users: opened records in memory, sealed ones on disk, always in step."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+
+import numpy.typing as npt
+
+from facelatch.errors import RecordCorruptError
+from facelatch.l2fe.extractor import Extractor, Integers
+from facelatch.vault.device_key import DeviceKey
+from facelatch.vault.record import RECORD_ID_BYTES, Header, Record, bind, require_parameters, seal, unseal
+from facelatch.vault.store import Store
+
+
+class Roster:
+    """Everyone who is enrolled.
+
+    Args:
+        store: where sealed records are kept.
+        device_key: opens and seals them.
+        extractor: of the parameter set in use.
+
+    Raises:
+        RecordError: a stored record cannot be used; it is named. Nothing is started on half a store.
+        StorageError: the store cannot be read.
+    """
+
+    def __init__(self, store: Store, device_key: DeviceKey, extractor: Extractor) -> None:
+        self._store = store
+        self._key = device_key
+        self._extractor = extractor
+        self._records: dict[str, Record] = {}
+        contents = store.read_all()
+        if contents.faults:
+            raise contents.faults[0]
+        parameters = extractor.parameters
+        for name, data in contents.records.items():
+            record = unseal(data, device_key, name)
+            require_parameters(record, parameters.digest, parameters.q, parameters.k)
+            if record.header.user in self._records:
+                raise RecordCorruptError(f"record {name} is a second one of the same user", "remove the older file")
+            self._records[record.header.user] = record
+
+    def __len__(self) -> int:
+        """How many are enrolled."""
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[Record]:
+        """Give every record, by user name."""
+        return iter([self._records[user] for user in sorted(self._records)])
+
+    def get(self, user: str) -> Record | None:
+        """Give a user's record, or None."""
+        return self._records.get(user)
+
+    def make(self, user: str, embedding: npt.ArrayLike, *, administrator: bool) -> Record:
+        """Run Gen for a user; nothing is stored yet. Costs one Argon2id run.
+
+        Someone enrolled already keeps record id and rotation, and the generation goes up: so the new record takes the
+        old one's place on disk in one step, and the pair gives an attacker no second rotation to work with.
+
+        Raises:
+            EmbeddingError: the embedding cannot be used.
+        """
+        before = self._records.get(user)
+        header = Header(
+            parameter_set=self._extractor.parameters.digest,
+            key_id=self._key.key_id,
+            record_id=before.header.record_id if before else secrets.token_bytes(RECORD_ID_BYTES),
+            generation=before.header.generation + 1 if before else 0,
+            user=user,
+        )
+        seed = before.helper.sketch.seed if before else None
+        helper = self._extractor.generate(embedding, bind(header, self._key), seed=seed)
+        return Record(header, administrator, time.time_ns() // 1000, helper)
+
+    def put(self, record: Record) -> None:
+        """Store a record durably, in place of an older one of the same user, and only then know it.
+
+        Raises:
+            StorageError: it is not stored, and what was there before still is.
+        """
+        self._store.put(record.header.record_id.hex(), seal(record, self._key))
+        self._records[record.header.user] = record
+
+    def remove(self, user: str) -> None:
+        """Forget a user durably.
+
+        Raises:
+            KeyError: nobody of that name is enrolled.
+            StorageError: the record could not be removed; the user stays.
+        """
+        self._store.remove(self._records[user].header.record_id.hex())
+        del self._records[user]
+
+    def secret(self, s: Integers, record: Record) -> bytes | None:
+        """Try a candidate s against a record; one Argon2id run."""
+        return self._extractor.secret(s, record.helper, record.context(self._key))

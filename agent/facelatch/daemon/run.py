@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the agent from its configuration, serves it on its two sockets, and ends it cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from facelatch import parameters
+from facelatch.camera import make_camera
+from facelatch.config import Config
+from facelatch.daemon.hardening import keep_memory_private
+from facelatch.daemon.policy import Policy
+from facelatch.daemon.roster import Roster
+from facelatch.daemon.service import Agent, AgentService, StatusService
+from facelatch.daemon.worker import Worker
+from facelatch.errors import DeviceKeyError, ParameterSetError, StorageError
+from facelatch.face.detector import Detector
+from facelatch.face.encoder import Encoder
+from facelatch.face.path import FacePath
+from facelatch.ipc.server import Server
+from facelatch.l2fe.extractor import Extractor
+from facelatch.l2fe.parameters import ParameterSet
+from facelatch.models import DETECTOR, ENCODER, manifest, read_model
+from facelatch.vault.device_key import HostFileKey
+from facelatch.vault.files import sweep
+from facelatch.vault.store import Store
+
+AGENT_SOCKET = "agent.sock"
+STATUS_SOCKET = "status.sock"
+
+_log = logging.getLogger(__name__)
+
+
+def run(config: Config, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGTERM or SIGINT; ``ready`` is called once both sockets answer.
+
+    Everything is checked before anything is written, so a fault at start leaves the disk as it was.
+
+    Raises:
+        FacelatchError: the agent cannot start; the message names the thing and the remedy.
+    """
+    keep_memory_private()
+    with ExitStack() as stack:
+        asyncio.run(_serve(config, build(config, stack), ready))
+
+
+def build(config: Config, stack: ExitStack) -> Agent:
+    """Make the agent's parts; what must be closed at the end goes onto the stack.
+
+    Raises:
+        FacelatchError: the first part that cannot be made.
+    """
+    chosen = parameters.read(config.parameters)
+    _require_encoder(chosen)
+    path = FacePath(Detector(read_model(DETECTOR)), Encoder(read_model(ENCODER)))
+    camera = make_camera(
+        config.camera.backend,
+        config.camera.source,
+        width=config.camera.width,
+        height=config.camera.height,
+        fps=config.camera.fps,
+        loop=config.camera.loop,
+    )
+    camera.check()
+    _require_directory(config.runtime)
+    device_key = _device_key(config)
+    store = stack.enter_context(Store(config.state))
+    extractor = Extractor(chosen)
+    roster = Roster(store, device_key, extractor)
+    worker = Worker(camera, path)
+    stack.callback(worker.close)
+    return Agent(config, Policy(config), device_key, extractor, roster, worker, camera.live)
+
+
+async def _serve(config: Config, agent: Agent, ready: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    agent_server = Server(lambda peer: [AgentService(agent, peer)])
+    status_server = Server(lambda peer: [StatusService(agent, peer)])
+    try:
+        agent_server.listen(config.runtime / AGENT_SOCKET)
+        status_server.listen(config.runtime / STATUS_SOCKET)
+        _log.info("ready: %d users, camera %s", len(agent.roster), config.camera.source)
+        ready()
+        await stop.wait()
+        _log.info("stopping")
+    finally:
+        agent.worker.cancel(None)
+        await agent_server.close()
+        await status_server.close()
+
+
+def _require_encoder(chosen: ParameterSet) -> None:
+    if manifest().models[ENCODER].sha256 not in chosen.encoders:
+        raise ParameterSetError(
+            f"parameter set {chosen.name!r} was fitted to another encoder than {ENCODER}", "reinstall facelatch"
+        )
+
+
+def _require_directory(runtime: Path) -> None:
+    if not runtime.is_dir():
+        raise StorageError(
+            f"there is no directory {runtime} for the sockets", "create it, or set runtime in the config"
+        )
+
+
+def _device_key(config: Config) -> HostFileKey:
+    """Load the device key; the first start, when nothing is enrolled that needs an old one, makes it."""
+    path = config.device_key.path
+    if path.parent.is_dir():
+        sweep(path.parent)
+    try:
+        return HostFileKey.load(path)
+    except DeviceKeyError:
+        if path.exists() or path.is_symlink() or _has_records(config.state):
+            raise
+    return HostFileKey.create(path)
+
+
+def _has_records(state: Path) -> bool:
+    return state.is_dir() and any(state.glob("*.rec"))

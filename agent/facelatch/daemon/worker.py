@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one thread that owns the camera and the networks, and how the event loop talks to it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from facelatch.camera import Camera, opened
+from facelatch.face.path import FacePath, Look
+
+Report = TypeVar("Report")
+
+
+class DeadlineError(Exception):
+    """The time given has passed."""
+
+
+class StoppedError(Exception):
+    """The caller has gone or asked to stop."""
+
+
+class BusyError(Exception):
+    """The camera works for somebody else."""
+
+
+class Session(Generic[Report]):
+    """What a job sees of the world: looks through the camera, a clock, and a way to tell how it goes.
+
+    Attributes:
+        elapsed: seconds since the camera was opened, as of the last look.
+    """
+
+    def __init__(
+        self, camera: Camera, path: FacePath, timeout: float, stop: threading.Event, report: Callable[[Report], None]
+    ) -> None:
+        self.report = report
+        self.elapsed = 0.0
+        self._camera = camera
+        self._path = path
+        self._timeout = timeout
+        self._stop = stop
+
+    def looks(self) -> Generator[Look]:
+        """Open the camera and look, until the job has seen enough; the camera is released however it ends.
+
+        Raises:
+            DeadlineError, StoppedError: between two looks.
+            CameraError: no usable frames come.
+        """
+        with opened(self._camera):
+            start = time.monotonic()
+            while True:
+                frame = self._camera.read()
+                self.elapsed = time.monotonic() - start
+                self.check()
+                yield self._path.look(frame.image)
+
+    def check(self) -> None:
+        """Raise if the job should end: for use before a costly step."""
+        if self._stop.is_set():
+            raise StoppedError
+        if self.elapsed > self._timeout:
+            raise DeadlineError
+
+
+class Worker:
+    """Runs one job at a time off the event loop.
+
+    Args:
+        camera: opened for each job, never between.
+        path: the face path; it is only ever used on the worker's thread.
+    """
+
+    def __init__(self, camera: Camera, path: FacePath) -> None:
+        self._camera = camera
+        self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facelatch-camera")
+        self._stop: threading.Event | None = None
+        self._owner: int | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs."""
+        return self._stop is not None
+
+    async def run(self, job: Callable[[Session[Report]], Report], timeout: float, owner: int) -> AsyncGenerator[Report]:
+        """Run a job for the user id ``owner``; yield what it reports as it comes, and last what it returns.
+
+        Closing the iterator stops the job and waits until the camera is released.
+
+        Raises:
+            BusyError: another job runs.
+            Exception: whatever the job raises.
+        """
+        if self._stop is not None:
+            raise BusyError
+        loop = asyncio.get_running_loop()
+        reports: asyncio.Queue[Report | None] = asyncio.Queue()
+        stop = self._stop = threading.Event()
+        self._owner = owner
+
+        def report(value: Report | None) -> None:
+            loop.call_soon_threadsafe(reports.put_nowait, value)
+
+        def work() -> Report:
+            try:
+                return job(Session(self._camera, self._path, timeout, stop, report))
+            finally:
+                report(None)
+
+        running = loop.run_in_executor(self._thread, work)
+        running.add_done_callback(lambda _: self._finished(running))
+        try:
+            while (value := await reports.get()) is not None:
+                yield value
+            yield await running
+        finally:
+            stop.set()
+            # A look takes some ten milliseconds, a key stretch a few hundred: the thread is soon done.
+            await asyncio.wait([running])
+
+    def _finished(self, running: asyncio.Future[Report]) -> None:
+        self._stop = None
+        if not running.cancelled():
+            running.exception()  # whoever waited for it has it; asyncio need not warn when nobody did
+
+    def cancel(self, owner: int | None) -> None:
+        """Stop the job that runs, if any; with an owner, only if it is theirs."""
+        if self._stop is not None and owner in (None, self._owner):
+            self._stop.set()
+
+    def close(self) -> None:
+        """Stop, and wait for the thread to end."""
+        self.cancel(None)
+        self._thread.shutdown(wait=True)

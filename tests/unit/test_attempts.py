@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attempts and enrolments on made-up embeddings: the real extractor and store, a scripted camera."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from facelatch import parameters
+from facelatch.daemon import attempts
+from facelatch.daemon.attempts import Duplicate, Enrolled, Looked, Match, NoMatch, Refused, Retry
+from facelatch.daemon.roster import Roster
+from facelatch.daemon.worker import DeadlineError, Session
+from facelatch.errors import RecordCorruptError, RecordKeyError
+from facelatch.face.path import Look
+from facelatch.face.quality import Hint
+from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
+from facelatch.vault.device_key import HostFileKey
+from facelatch.vault.store import Store
+from tests.faces import moved, someone
+
+P = parameters.read("standard")
+EXTRACTOR = Extractor(P)
+KEY = HostFileKey(bytes(range(32)))
+RNG = np.random.default_rng(11)
+ANNA, BOB, EVE = (someone(P, RNG).astype(np.float32) for _ in range(3))
+
+
+class Script(Session[Any]):
+    """Plays looks from a list, one a tenth of a second; stands in for ``worker.Session``."""
+
+    def __init__(self, looks: list[Look], *, timeout: float = 100.0) -> None:
+        self.report = lambda value: self.reports.append(value)
+        self.elapsed = 0.0
+        self.reports: list[object] = []
+        self.released = False
+        self._script = looks
+        self._timeout = timeout
+        self._stop = threading.Event()
+
+    def looks(self) -> Generator[Look]:
+        try:
+            for look in self._script:
+                self.elapsed += 0.1
+                self.check()
+                yield look
+            raise DeadlineError
+        finally:
+            self.released = True
+
+
+def looks_of(x: np.ndarray, count: int, spread: float = 2.0) -> list[Look]:
+    return [Look(embedding=moved(P, x, spread, RNG).astype(np.float32)) for _ in range(count)]
+
+
+@pytest.fixture
+def roster(tmp_path: Path) -> Iterator[Roster]:
+    with Store(tmp_path / "records") as store:
+        yield Roster(store, KEY, EXTRACTOR)
+
+
+@pytest.fixture
+def anna(roster: Roster) -> Roster:
+    roster.put(roster.make("anna", ANNA, administrator=False))
+    return roster
+
+
+def attempt(roster: Roster) -> attempts.Attempt:
+    return attempts.Attempt(EXTRACTOR, roster, list(roster))
+
+
+def test_the_owner_matches_at_the_first_good_look(anna: Roster) -> None:
+    script = Script([Look(hint=Hint.BLURRED), *looks_of(ANNA, 8)])
+    result = attempts.verify(script, attempt(anna))
+    assert isinstance(result, Match)
+    assert result.record.header.user == "anna"
+    assert script.reports == [Retry(Hint.BLURRED), Looked()]
+    assert script.released
+
+
+def test_a_noisy_owner_matches_later_on_the_mean(anna: Roster) -> None:
+    script = Script(looks_of(ANNA, 8, spread=1.25 * P.accept_radius))
+    assert isinstance(attempts.verify(script, attempt(anna)), Match)
+    assert len(script.reports) > 1
+
+
+def test_a_stranger_is_no_match_after_all_looks(anna: Roster) -> None:
+    script = Script(looks_of(EVE, 20))
+    assert attempts.verify(script, attempt(anna)) == NoMatch()
+    assert len(script.reports) == attempts.LOOKS[-1]
+    assert script.released
+
+
+def test_poor_looks_alone_end_in_a_timeout_and_not_in_a_failure(anna: Roster) -> None:
+    script = Script([Look(hint=Hint.NO_FACE)] * 30)
+    with pytest.raises(DeadlineError):
+        attempts.verify(script, attempt(anna))
+    assert script.released
+
+
+def test_running_out_of_time_after_a_good_look_is_no_match(anna: Roster) -> None:
+    script = Script([*looks_of(EVE, 2), *[Look(hint=Hint.NO_FACE)] * 30], timeout=1.0)
+    assert attempts.verify(script, attempt(anna)) == NoMatch()
+
+
+def test_an_attempt_never_costs_more_than_two_key_stretches(anna: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = 0
+    tried = attempt(anna)
+
+    def count(*_: object) -> None:
+        nonlocal spent
+        spent += 1
+
+    # Everyone's c is near everything: every look gives two fresh candidates.
+    fresh = iter(range(10**6))
+    monkeypatch.setattr(EXTRACTOR, "candidates", lambda *_: [_candidate(next(fresh)), _candidate(next(fresh))])
+    monkeypatch.setattr(anna, "secret", count)
+    assert attempts.verify(Script(looks_of(EVE, 20)), tried) == NoMatch()
+    assert spent == MAX_CANDIDATES
+
+
+def _candidate(value: int) -> object:
+    from facelatch.l2fe.extractor import Candidate
+
+    return Candidate(0, np.full(P.n, value, dtype=np.int64))
+
+
+def test_nobody_enrolled_is_no_match(roster: Roster) -> None:
+    assert attempts.verify(Script(looks_of(ANNA, 20)), attempt(roster)) == NoMatch()
+
+
+def plan(user: str) -> attempts.EnrolmentPlan:
+    return attempts.EnrolmentPlan(user, administrator=False, frames=9, seconds=1.8)
+
+
+def test_an_enrolment_spreads_its_looks_over_the_time_and_opens_afterwards(roster: Roster) -> None:
+    script = Script(looks_of(BOB, 60))
+    result = attempts.enrol(script, plan("bob"), EXTRACTOR, roster)
+    assert isinstance(result, Enrolled)
+    assert script.reports == [Looked(remaining=left) for left in range(8, -1, -1)]
+    assert script.elapsed > 1.6
+    assert script.released
+    roster.put(result.record)
+    assert isinstance(attempts.verify(Script(looks_of(BOB, 3)), attempt(roster)), Match)
+
+
+def test_looks_that_do_not_agree_are_refused_with_a_reason(roster: Roster) -> None:
+    mixed = [
+        look for pair in zip(looks_of(BOB, 40), looks_of(BOB, 40), looks_of(EVE, 40), strict=True) for look in pair
+    ]
+    result = attempts.enrol(Script(mixed), attempts.EnrolmentPlan("bob", False, 9, 0.1), EXTRACTOR, roster)
+    assert isinstance(result, Refused)
+    assert len(roster) == 0
+
+
+def test_a_face_enrolled_under_another_name_is_a_duplicate(anna: Roster) -> None:
+    result = attempts.enrol(Script(looks_of(ANNA, 60)), plan("bob"), EXTRACTOR, anna)
+    assert result == Duplicate()
+
+
+def test_replacing_keeps_file_and_rotation_and_makes_new_keys(anna: Roster, tmp_path: Path) -> None:
+    before = anna.get("anna")
+    assert before is not None
+    result = attempts.enrol(Script(looks_of(ANNA, 60)), plan("anna"), EXTRACTOR, anna)
+    assert isinstance(result, Enrolled)
+    anna.put(result.record)
+    after = result.record
+    assert after.header.record_id == before.header.record_id
+    assert after.header.generation == before.header.generation + 1
+    assert after.helper.sketch.seed == before.helper.sketch.seed
+    assert after.helper.verify_key != before.helper.verify_key
+    assert len(list((tmp_path / "records").glob("*.rec"))) == 1
+
+
+def test_a_roster_opens_again_from_disk(anna: Roster, tmp_path: Path) -> None:
+    anna._store.close()
+    with Store(tmp_path / "records") as store:
+        again = Roster(store, KEY, EXTRACTOR)
+        assert [record.header.user for record in again] == ["anna"]
+        again.remove("anna")
+        assert len(again) == 0
+        assert len(Roster(store, KEY, EXTRACTOR)) == 0
+
+
+def test_a_roster_refuses_to_start_on_a_record_it_cannot_use(anna: Roster, tmp_path: Path) -> None:
+    anna._store.close()
+    with Store(tmp_path / "records") as store:
+        with pytest.raises(RecordKeyError):
+            Roster(store, HostFileKey(bytes(range(1, 33))), EXTRACTOR)
+        (path,) = (tmp_path / "records").glob("*.rec")
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(RecordCorruptError):
+            Roster(store, KEY, EXTRACTOR)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration: defaults stand, and every mistake is named with its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from facelatch import config
+from facelatch.errors import ConfigError
+
+
+def test_an_empty_file_gives_the_defaults() -> None:
+    parsed = config.parse(b"", "test")
+    assert parsed == config.Config()
+    assert parsed.runtime == Path("/run/facelatch")
+    assert parsed.policy.administrators == []
+
+
+def test_every_table_is_read() -> None:
+    parsed = config.parse(
+        b"""
+        state = "/data/records"
+        [camera]
+        backend = "replay"
+        source = "/data/frames"
+        [verify]
+        timeout = 5
+        [policy]
+        administrators = ["anna"]
+        [audiences]
+        front-door = ["door"]
+        """,
+        "test",
+    )
+    assert parsed.state == Path("/data/records")
+    assert parsed.camera.source == "/data/frames"
+    assert parsed.verify.timeout == 5
+    assert parsed.audiences == {"front-door": ["door"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("colour = 1", "colour"),
+        ("[camera]\nfsp = 15", "fsp"),
+        ("[camera]\nfps = 0", "camera.fps"),
+        ("[camera]\nfps = '15'", "camera.fps"),
+        ("[camera]\nbackend = 'webcam'", "camera.backend"),
+        ("[verify]\ntimeout = -1", "verify.timeout"),
+        ("[enroll]\nframes = 1", "enroll.frames"),
+        ("state = 'records'", "not an absolute path"),
+        ("state = 3", "state"),
+        ("[audiences]\n'Front Door' = []", "audiences"),
+        ("[device_key]\nprovider = 'none'", "device_key.provider"),
+        ("[camera", "not TOML"),
+        ("x = \x00", "not TOML"),
+    ],
+)
+def test_a_mistake_is_named(text: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named) as caught:
+        config.parse(text.encode(), "door.toml")
+    assert "door.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"missing\.toml cannot be read"):
+        config.load(tmp_path / "missing.toml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(tmp_path)
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(b"#" * 70000)
+    with pytest.raises(ConfigError, match="larger than"):
+        config.load(tmp_path / "big")

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The decoder against exhaustive search, and on the shipped lattice."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from facelatch import parameters
+from facelatch.l2fe import lattice
+from facelatch.l2fe.decoder import Decoder
+
+RNG = np.random.default_rng(7)
+
+
+Q = 11
+X = lattice.expand(b"small", 4, 2, Q)
+BASIS = lattice.plain_basis(X, Q)
+
+
+def all_points_near_the_origin() -> lattice.Integers:
+    shifts = np.array(list(itertools.product((-22, -11, 0, 11), repeat=4)))
+    secrets = itertools.product(range(Q), repeat=2)
+    return np.concatenate([lattice.encode(X, np.array(s), Q) + shifts for s in secrets])
+
+
+def test_a_wide_beam_finds_the_nearest_point_as_exhaustive_search_does() -> None:
+    points = all_points_near_the_origin()
+    decoder = Decoder(BASIS, beam=256)
+    targets = RNG.uniform(-6, 6, (50, 4))
+    for target, row in zip(targets, decoder(targets, radius=100, limit=1), strict=True):
+        assert row[0].distance == pytest.approx(np.linalg.norm(points - target, axis=1).min())
+        assert np.linalg.norm(row[0].point - target) == pytest.approx(row[0].distance)
+
+
+def test_a_beam_of_one_is_worse() -> None:
+    """The control for the test above: it could fail."""
+    targets = RNG.uniform(-6, 6, (200, 4))
+    rounded = Decoder(BASIS, beam=1)(targets, radius=100, limit=1)
+    best = Decoder(BASIS, beam=256)(targets, radius=100, limit=1)
+    assert sum(a[0].distance > b[0].distance + 1e-9 for a, b in zip(rounded, best, strict=True)) > 10
+
+
+def test_every_point_returned_is_of_the_lattice_and_inside_the_radius() -> None:
+    p = parameters.read("standard")
+    radius = p.accept_radius * p.scale
+    targets = RNG.uniform(0, p.q, (40, p.k))
+    found = [candidate for row in Decoder(p.basis, 64)(targets, radius * 1.3, 2) for candidate in row]
+    assert found
+    for candidate in found:
+        assert candidate.distance <= radius * 1.3
+        assert np.array_equal(lattice.encode(p.x, candidate.point[: p.n] % p.q, p.q), candidate.point % p.q)
+
+
+def test_batches_give_what_single_targets_give() -> None:
+    p = parameters.read("standard")
+    decoder = Decoder(p.basis, 64)
+    targets = RNG.normal(0, 0.15 * p.cell * p.scale, (37, p.k))
+    together = decoder(targets, np.inf, 1)
+    for target, row in zip(targets, together, strict=True):
+        (alone,) = decoder(target[None], np.inf, 1)
+        assert np.array_equal(alone[0].point, row[0].point)
+
+
+def test_nothing_is_found_beyond_the_radius() -> None:
+    p = parameters.read("standard")
+    target = np.zeros((1, p.k))
+    target[0, 0] = 100.0
+    assert Decoder(p.basis, 64)(target, 99.0, 1) == [[]]
+    assert len(Decoder(p.basis, 64)(target, 101.0, 1)[0]) == 1
+
+
+def test_small_noise_on_the_shipped_lattice_is_always_removed() -> None:
+    p = parameters.read("standard")
+    noise = RNG.normal(0, 0.13 * p.cell * p.scale, (200, p.k))
+    for row in Decoder(p.basis, p.beam)(noise, np.inf, 1):
+        assert not row[0].point.any()

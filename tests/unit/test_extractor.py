@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gen and Rep on the shipped parameter set, with the real decoder and the real Argon2id."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facelatch import parameters
+from facelatch.errors import EmbeddingError
+from facelatch.l2fe.extractor import MAX_CANDIDATES, Context, Extractor, HelperData, Sketch, uniform
+from tests.faces import moved, someone
+
+P = parameters.read("standard")
+EXTRACTOR = Extractor(P)
+CONTEXT = Context(pepper=bytes(range(32)), user=b"anna", record_id=bytes(16), header=b"header")
+# Below this distance decoding never failed in 20,000 trials; the decoder's own limit lies higher.
+GUARANTEED = 0.55 * P.accept_radius
+
+
+def enrolled(x: np.ndarray) -> tuple[Sketch, np.ndarray]:
+    s = uniform(P.n, P.q, os.urandom)
+    return EXTRACTOR.sketch(x, os.urandom(32), s), s
+
+
+@pytest.fixture(scope="module")
+def anna() -> tuple[np.ndarray, HelperData]:
+    x = someone(P, np.random.default_rng(1))
+    return x, EXTRACTOR.generate(x, CONTEXT)
+
+
+@given(seed=st.integers(0, 2**32 - 1), part=st.floats(0, 1))
+@settings(max_examples=150, deadline=None)
+def test_every_face_within_the_guaranteed_distance_finds_s(seed: int, part: float) -> None:
+    rng = np.random.default_rng(seed)
+    x = someone(P, rng)
+    sketch, s = enrolled(x)
+    found = EXTRACTOR.candidates(moved(P, x, part * GUARANTEED, rng), [sketch])
+    assert any(np.array_equal(candidate.s, s) for candidate in found)
+
+
+@given(seed=st.integers(0, 2**32 - 1), excess=st.floats(1.02, 4))
+@settings(max_examples=150, deadline=None)
+def test_no_face_beyond_the_accept_radius_finds_s(seed: int, excess: float) -> None:
+    rng = np.random.default_rng(seed)
+    x = someone(P, rng)
+    sketch, s = enrolled(x)
+    # Two in a hundred of slack for the rounding of w.
+    found = EXTRACTOR.candidates(moved(P, x, excess * P.accept_radius, rng), [sketch])
+    assert not any(np.array_equal(candidate.s, s) for candidate in found)
+
+
+def test_the_same_face_gets_the_same_secret_and_keys(anna: tuple[np.ndarray, HelperData]) -> None:
+    x, helper = anna
+    near = moved(P, x, GUARANTEED, np.random.default_rng(2))
+    (candidate, *_) = EXTRACTOR.candidates(near, [helper.sketch])
+    secret = EXTRACTOR.secret(candidate.s, helper, CONTEXT)
+    assert secret is not None
+    from facelatch.l2fe import keys
+
+    assert bytes(keys.signing_key(secret).verify_key) == helper.verify_key
+    assert bytes(keys.sealing_key(secret).public_key) == helper.seal_key
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(CONTEXT, pepper=bytes(32)),
+        replace(CONTEXT, user=b"bob"),
+        replace(CONTEXT, record_id=b"\x01" + bytes(15)),
+        replace(CONTEXT, header=b"headet"),
+    ],
+    ids=["device key", "user", "record id", "header"],
+)
+def test_the_right_s_is_worthless_in_another_context(anna: tuple[np.ndarray, HelperData], changed: Context) -> None:
+    x, helper = anna
+    (candidate, *_) = EXTRACTOR.candidates(x, [helper.sketch])
+    assert EXTRACTOR.secret(candidate.s, helper, CONTEXT) is not None
+    assert EXTRACTOR.secret(candidate.s, helper, changed) is None
+
+
+def test_another_seed_salt_or_s_is_worthless(anna: tuple[np.ndarray, HelperData]) -> None:
+    x, helper = anna
+    (candidate, *_) = EXTRACTOR.candidates(x, [helper.sketch])
+    other_seed = replace(helper, sketch=replace(helper.sketch, seed=bytes(32)))
+    assert EXTRACTOR.secret(candidate.s, other_seed, CONTEXT) is None
+    assert EXTRACTOR.secret(candidate.s, replace(helper, salt=bytes(16)), CONTEXT) is None
+    off_by_one = candidate.s.copy()
+    off_by_one[-1] = (off_by_one[-1] + 1) % P.q
+    assert EXTRACTOR.secret(off_by_one, helper, CONTEXT) is None
+
+
+def test_generating_twice_shares_nothing(anna: tuple[np.ndarray, HelperData]) -> None:
+    x, helper = anna
+    again = EXTRACTOR.generate(x, CONTEXT)
+    assert again.sketch.seed != helper.sketch.seed
+    assert again.salt != helper.salt
+    assert again.verify_key != helper.verify_key
+    assert not np.array_equal(again.sketch.c, helper.sketch.c)
+
+
+def test_at_most_two_candidates_in_all_users_together() -> None:
+    rng = np.random.default_rng(5)
+    x = someone(P, rng)
+    sketches = [enrolled(moved(P, x, 1.0, rng))[0] for _ in range(6)]
+    assert len(EXTRACTOR.candidates(x, sketches)) == MAX_CANDIDATES
+    assert EXTRACTOR.candidates(x, []) == []
+
+
+def test_the_owner_is_found_among_many_users() -> None:
+    rng = np.random.default_rng(6)
+    people = [someone(P, rng) for _ in range(20)]
+    pairs = [enrolled(x) for x in people]
+    found = EXTRACTOR.candidates(moved(P, people[13], 2.0, rng), [sketch for sketch, _ in pairs])
+    assert found[0].index == 13
+    assert np.array_equal(found[0].s, pairs[13][1])
+
+
+def test_c_alone_is_uniform() -> None:
+    """Over fresh s the sketch of one fixed face takes every residue alike: chi squared over 16 bins."""
+    x = someone(P, np.random.default_rng(8))
+    values = np.concatenate([enrolled(x)[0].c for _ in range(200)])
+    counts = np.bincount(values * 16 // P.q, minlength=16)
+    assert ((counts - len(values) / 16) ** 2 / (len(values) / 16)).sum() < 50
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [np.full(192, np.nan), np.full(192, np.inf), np.zeros(192), np.full(192, 192**-0.5), np.ones(191) / 191**0.5],
+    ids=["nan", "infinite", "zero", "constant", "short"],
+)
+def test_embeddings_without_a_face_are_refused(bad: np.ndarray) -> None:
+    with pytest.raises(EmbeddingError):
+        EXTRACTOR.project(bad)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The projection on a population whose covariances are known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facelatch.l2fe import population
+from facelatch.l2fe.strength import guesswork_bits
+
+RNG = np.random.default_rng(3)
+SPREAD = np.array([5.0, 4.0, 3.0, 1.0, 0.5, 0.2])
+
+
+def known_population(people: int, looks: int) -> tuple[np.ndarray, np.ndarray]:
+    mixing = RNG.normal(size=(6, 6))
+    who = np.repeat(np.arange(people), looks)
+    centres = RNG.normal(size=(people, 6)) * SPREAD
+    return (centres[who] + RNG.normal(size=(people * looks, 6))) @ mixing + 3.0, who
+
+
+def test_within_person_covariance_becomes_the_identity() -> None:
+    x, who = known_population(3000, 4)
+    y = population.fit(x, who, 6, shrinkage=0.0)(x)
+    deviations = y - np.stack([y[who == p].mean(axis=0) for p in range(3000)])[who]
+    covariance = deviations.T @ deviations / (len(y) - 3000)
+    assert np.abs(covariance - np.eye(6)).max() < 1e-9
+
+
+def test_coordinates_come_by_between_person_spread_and_recover_it() -> None:
+    x, who = known_population(3000, 4)
+    y = population.fit(x, who, 6, shrinkage=0.0)(x)
+    centres = np.stack([y[who == p].mean(axis=0) for p in range(3000)])
+    spread = np.sqrt(centres.var(axis=0) - 1 / 4)
+    assert np.allclose(spread, SPREAD, rtol=0.08, atol=0.05)
+
+
+def test_people_with_a_single_look_are_no_obstacle() -> None:
+    x, who = known_population(500, 4)
+    alone, _ = known_population(1, 300)
+    fitted = population.fit(np.vstack([x, alone]), np.concatenate([who, 1000 + np.arange(300)]), 3, shrinkage=0.1)
+    assert fitted.matrix.shape == (3, 6)
+    assert np.all(np.isfinite(fitted.matrix))
+
+
+def test_guesswork_of_a_cube_is_what_the_formula_says_by_hand() -> None:
+    # One coordinate of variance 4 in cells of 1: 0.5 log2(2 pi e 4) - 0 - 0.5 log2(pi) = 2.2214 bits.
+    assert abs(guesswork_bits([4.0], 1.0) - 2.2214) < 1e-3
+    assert abs(guesswork_bits([4.0] * 10, 1.0) - guesswork_bits([4.0] * 10, 2.0) - 10) < 1e-9
