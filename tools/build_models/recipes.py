@@ -61,8 +61,8 @@ RECIPES: dict[str, Recipe] = {
         role="MobileFaceNet: a 192-dimensional embedding, not normalised",
         preprocessing="RGB, aligned to the five-point template of 112x112, (x - 127.5) / 128",
         licence="MIT (the package); Apache-2.0 (the network, from sirius-ai/MobileFaceNet_TF)",
-        built="batch 2 to 1, 33 PReLUs fused, 2 pairs of 1x1 convolutions merged, rest pruned; convolution weights int8 "
-        "by output channel, their inputs quantised at run time",
+        built="batch 2 to 1, 33 PReLUs fused, 2 pairs of 1x1 convolutions merged, rest pruned; "
+        "convolution weights int8 by output channel, their inputs quantised at run time",
         training_data="MS1M (MS-Celeb-1M), a set of web photographs that its publisher has withdrawn",
     ),
 }

@@ -162,11 +162,19 @@ class AgentService(wire.AgentInterface):
     async def RemoveUser(self, *, user: str) -> None:  # noqa: D102 - the interface has it
         self._require(Action.REMOVE_USER, user)
         try:
-            await asyncio.to_thread(self._agent.roster.remove, user)
+            await asyncio.to_thread(self._forget, user)
         except KeyError:
             raise wire.NotEnrolled(user=user) from None
         except StorageError as error:
             raise wire.StorageFault(what=str(error)) from error
+
+    # A peer that hangs up cancels its method but not the thread that writes: what is written is always in the log.
+    def _store(self, record: Record) -> None:
+        self._agent.roster.put(record)
+        self._audit("enrolled", record.header.user)
+
+    def _forget(self, user: str) -> None:
+        self._agent.roster.remove(user)
         self._audit("removed", user)
 
     def _require(self, action: Action, user: str | None) -> None:
@@ -228,10 +236,9 @@ class AgentService(wire.AgentInterface):
                 }
             case Enrolled(record):
                 try:
-                    await asyncio.to_thread(self._agent.roster.put, record)
+                    await asyncio.to_thread(self._store, record)
                 except StorageError as error:
                     raise wire.StorageFault(what=str(error)) from error
-                self._audit("enrolled", user)
                 return {
                     "result": words.EnrollResult.enroll_completed,
                     "public_key": _base64(record.helper.verify_key),
