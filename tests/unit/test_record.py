@@ -32,13 +32,14 @@ HELPER = HelperData(
     verify_key=b"v" * 32,
     seal_key=b"x" * 32,
 )
-RECORD = Record(Header(b"p" * 32, KEY.key_id, ID, 3, "änna"), administrator=True, enrolled_usec=12345, helper=HELPER)
+RECORD = Record(Header(b"p" * 32, KEY.key_id, ID, 3, "änna"), administrator=True, enrolled_usec=12345, helper=HELPER, refreshes=7, refreshed_usec=99)
 SEALED = seal(RECORD, KEY)
 
 
 def test_what_is_sealed_comes_back_whole() -> None:
     opened = unseal(SEALED, KEY, NAME)
     assert (opened.header, opened.administrator, opened.enrolled_usec) == (RECORD.header, True, 12345)
+    assert (opened.refreshes, opened.refreshed_usec) == (7, 99)
     assert np.array_equal(opened.helper.sketch.c, HELPER.sketch.c)
     assert replace(opened.helper, sketch=HELPER.sketch) == HELPER
 

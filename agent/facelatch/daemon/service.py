@@ -149,7 +149,7 @@ class AgentService(wire.AgentInterface):
         )
         async with aclosing(_told(reports)) as told:
             async for report in told:
-                yield await self._enrolment(report, user)
+                yield await self._enrolment(report)
 
     async def Cancel(self) -> None:  # noqa: D102 - the interface has it
         everyones = self._agent.policy.is_administrator(self._peer)
@@ -223,7 +223,7 @@ class AgentService(wire.AgentInterface):
             reply["public_key"] = _base64(match.record.helper.verify_key)
         return reply
 
-    async def _enrolment(self, report: EnrollReport, user: str) -> wire.EnrollReply:
+    async def _enrolment(self, report: EnrollReport) -> wire.EnrollReply:
         match report:
             case Looked() | Retry():
                 return {"progress": _progress(report)}

@@ -36,7 +36,7 @@ _KEY_ID_BYTES = 8
 _PUBLIC_KEY_BYTES = 32
 _PREFIX = struct.Struct(f"<3sB{_KEY_ID_BYTES}s")
 _HEADER = struct.Struct(f"<B{_DIGEST_BYTES}s{_KEY_ID_BYTES}s{RECORD_ID_BYTES}sIB")
-_ACCOUNT = struct.Struct("<BQ")
+_ACCOUNT = struct.Struct("<BQHQ")
 _ADMINISTRATOR = 0x01
 _REMEDY = "remove the user and enrol again"
 
@@ -75,12 +75,16 @@ class Record:
         administrator: whether this user may manage others.
         enrolled_usec: time of enrolment, microseconds since the epoch.
         helper: the helper data.
+        refreshes: how often the sketch was moved since that enrolment.
+        refreshed_usec: when it was last, 0 for never.
     """
 
     header: Header
     administrator: bool
     enrolled_usec: int
     helper: HelperData
+    refreshes: int = 0
+    refreshed_usec: int = 0
 
     def context(self, device_key: DeviceKey) -> Context:
         """Return what this record's key is bound to on the device with that key."""
@@ -158,7 +162,12 @@ def _encode(record: Record) -> bytes:
     return b"".join(
         (
             record.header.encode(),
-            _ACCOUNT.pack(_ADMINISTRATOR if record.administrator else 0, record.enrolled_usec),
+            _ACCOUNT.pack(
+                _ADMINISTRATOR if record.administrator else 0,
+                record.enrolled_usec,
+                record.refreshes,
+                record.refreshed_usec,
+            ),
             helper.sketch.seed,
             helper.salt,
             helper.wrapped,
@@ -175,14 +184,14 @@ def _decode(plain: bytes) -> Record:
     if version != VERSION:
         raise ValueError("version inside and outside differ")
     header = Header(parameter_set, key_id, record_id, generation, reader.take(length).decode())
-    flags, enrolled_usec = _ACCOUNT.unpack(reader.take(_ACCOUNT.size))
+    flags, enrolled_usec, refreshes, refreshed_usec = _ACCOUNT.unpack(reader.take(_ACCOUNT.size))
     if flags & ~_ADMINISTRATOR:
         raise ValueError("unknown flags")
     seed, salt, wrapped = reader.take(SEED_BYTES), reader.take(SALT_BYTES), reader.take(WRAPPED_BYTES)
     verify_key, seal_key = reader.take(_PUBLIC_KEY_BYTES), reader.take(_PUBLIC_KEY_BYTES)
     c = np.frombuffer(reader.rest(), dtype="<u2").astype(np.int64)
     helper = HelperData(Sketch(seed, c), salt, wrapped, verify_key, seal_key)
-    return Record(header, bool(flags & _ADMINISTRATOR), enrolled_usec, helper)
+    return Record(header, bool(flags & _ADMINISTRATOR), enrolled_usec, helper, refreshes, refreshed_usec)
 
 
 class _Reader:
