@@ -16,11 +16,16 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.intp]
 
 # Targets decoded at once: enough to spread NumPy's overhead, few enough for the beam to stay in the processor's cache.
 _BATCH = 16
 # Integers tried for each coordinate of each partial point, the nearest first.
 CHILDREN = 4
+# 0, 1, -1, 2: whole steps from the nearest integer, towards the centre's side first.
+_CHILDREN_STEPS = np.array([(i + 1) // 2 if i % 2 else -(i // 2) for i in range(CHILDREN)], dtype=np.float64)
+# Coordinates walked between two updates of all that is below them: few enough that a partial point is quickly copied.
+_BLOCK = 8
 
 
 @dataclass(frozen=True)
@@ -55,52 +60,90 @@ class Decoder:
 
     def __call__(self, targets: Floats, radius: float, limit: int) -> list[list[Candidate]]:
         """Return for each of (users, k) float64 targets at most ``limit`` points within ``radius``, nearest first."""
-        found: list[list[Candidate]] = []
+        found: list[list[Candidate]] = [[] for _ in targets]
         for start in range(0, len(targets), _BATCH):
-            coefficients, squared = self._search(targets[start : start + _BATCH], radius, limit)
-            for row, costs in zip(coefficients, squared, strict=True):
+            users, coefficients, squared = self._search(targets[start : start + _BATCH], radius, limit)
+            for user, row, costs in zip(users, coefficients, squared, strict=True):
                 near = costs <= radius * radius
                 points = row[near] @ self._basis
-                found.append([Candidate(p, float(d)) for p, d in zip(points, np.sqrt(costs[near]), strict=True)])
+                found[start + user] = [
+                    Candidate(p, float(d)) for p, d in zip(points, np.sqrt(costs[near]), strict=True)
+                ]
         return found
 
-    def _search(self, targets: Floats, radius: float, limit: int) -> tuple[Integers, Floats]:
-        """Return the best ``limit`` coefficient vectors of each target, (users, <=limit, k), and squared distances."""
-        users, k = targets.shape
-        rows = np.arange(users)[:, None]
+    def _search(self, targets: Floats, radius: float, limit: int) -> tuple[Indices, Integers, Floats]:
+        """Search from the last coordinate to the first, a block of coordinates at a time.
+
+        Returns:
+            (users,) the targets that have a point near them; (users, <=limit, k) coefficients and (users, <=limit)
+            squared distances, the nearest first.
+        """
+        users = np.arange(len(targets))
         # residual: what is left of the target, in triangular coordinates, after the coefficients chosen so far.
         residual = (targets @ self._to_triangular.T)[:, None, :]
-        chosen = np.zeros((users, 1, k))
-        cost = np.zeros((users, 1))
-        for level in range(k - 1, -1, -1):
+        cost = np.zeros(residual.shape[:2])
+        walked: list[_Block] = []
+        for stop in range(len(self._r), 0, -_BLOCK):
+            start = max(stop - _BLOCK, 0)
+            block, cost = self._walk(residual[:, :, start:stop], cost, start, radius, limit)
+            rows = np.arange(len(users))[:, None]
+            # Only here are the coordinates below the block touched: one product instead of one update a level.
+            residual = residual[rows, block.origin, :start] - block.chosen @ self._r[:start, start:stop].T
+            walked.append(block)
+            alive = cost.min(axis=1) <= radius * radius
+            if not alive.all():
+                users, residual, cost = users[alive], residual[alive], cost[alive]
+                walked = [_Block(kept.origin[alive], kept.chosen[alive]) for kept in walked]
+                if not users.size:
+                    break
+        order = np.argsort(cost, axis=1)
+        return users, _trace(walked, order), np.take_along_axis(cost, order, axis=1)
+
+    def _walk(self, residual: Floats, cost: Floats, start: int, radius: float, limit: int) -> tuple[_Block, Floats]:
+        """Extend (users, beam) partial points by the coordinates of one block, (users, beam, width) residuals."""
+        users, beam, width = residual.shape
+        rows = np.arange(users)[:, None]
+        origin = np.broadcast_to(np.arange(beam), (users, beam))
+        chosen = np.zeros((users, beam, width))
+        for column in range(width - 1, -1, -1):
+            level = start + column
             step = self._r[level, level]
-            centre = residual[:, :, level] / step
+            centre = residual[:, :, column] / step
             nearest = np.rint(centre)
             side = np.where(centre < nearest, -1.0, 1.0)
-            values = nearest[..., None] + side[..., None] * _zigzag(CHILDREN)
-            costs = cost[..., None] + ((centre[..., None] - values) * step) ** 2
-            flat_costs, flat_values = costs.reshape(users, -1), values.reshape(users, -1)
-            keep = min(self._beam if level else limit, flat_costs.shape[1])
-            best = _smallest(flat_costs, keep)
+            values = nearest[..., None] + side[..., None] * _CHILDREN_STEPS
+            costs = (cost[..., None] + ((centre[..., None] - values) * step) ** 2).reshape(users, -1)
+            inside = int(np.count_nonzero(costs <= radius * radius, axis=1).max())
+            best = _smallest(costs, min(max(inside, 1), self._beam if level else limit))
             parent = best // CHILDREN
-            cost = flat_costs[rows, best]
-            if cost.min() > radius * radius:
-                return np.zeros((users, 0, k), dtype=np.int64), np.zeros((users, 0))
-            value = flat_values[rows, best]
+            value = values.reshape(users, -1)[rows, best]
+            cost = costs[rows, best]
+            origin = origin[rows, parent]
             chosen = chosen[rows, parent]
-            chosen[:, :, level] = value
-            residual = residual[rows, parent, :level] - value[..., None] * self._r[:level, level]
-        order = np.argsort(cost, axis=1)
-        return np.rint(chosen[rows, order]).astype(np.int64), cost[rows, order]
+            chosen[:, :, column] = value
+            residual = residual[rows, parent, :column] - value[..., None] * self._r[start:level, level]
+        return _Block(origin, chosen), cost
 
 
-def _zigzag(count: int) -> Floats:
-    """0, 1, -1, 2, -2, ...: whole steps from the nearest integer, towards the centre's side first."""
-    step = np.arange(count)
-    return np.where(step % 2, (step + 1) // 2, -(step // 2)).astype(np.float64)
+@dataclass(frozen=True)
+class _Block:
+    """One block's choices: (users, beam) which partial point each grew from, (users, beam, width) its coefficients."""
+
+    origin: Indices
+    chosen: Floats
 
 
-def _smallest(costs: Floats, count: int) -> npt.NDArray[np.intp]:
+def _trace(walked: list[_Block], leaves: Indices) -> Integers:
+    """Read the coefficients of the given leaves, (users, m), back from the last block to the first."""
+    rows = np.arange(len(leaves))[:, None]
+    parts = []
+    for block in reversed(walked):
+        parts.append(block.chosen[rows, leaves])
+        leaves = block.origin[rows, leaves]
+    return np.rint(np.concatenate(parts, axis=-1)).astype(np.int64)
+
+
+def _smallest(costs: Floats, count: int) -> Indices:
     """Indices of the ``count`` smallest entries of each row, in no order."""
     if count >= costs.shape[1]:
         return np.broadcast_to(np.arange(costs.shape[1]), costs.shape)
