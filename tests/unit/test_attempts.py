@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from facelatch.daemon.worker import DeadlineError, Session
 from facelatch.errors import RecordCorruptError, RecordKeyError
 from facelatch.face.path import Look
 from facelatch.face.quality import Hint
+from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.store import Store
@@ -175,6 +177,27 @@ def test_replacing_keeps_file_and_rotation_and_makes_new_keys(anna: Roster, tmp_
     assert after.helper.sketch.seed == before.helper.sketch.seed
     assert after.helper.verify_key != before.helper.verify_key
     assert len(list((tmp_path / "records").glob("*.rec"))) == 1
+
+
+def test_a_refresh_keeps_keys_salt_and_rotation_and_shuts_out_the_old_generation(anna: Roster) -> None:
+    before = anna.get("anna")
+    assert before is not None
+    look = moved(P, ANNA, 3.0, RNG)
+    (candidate, *_) = EXTRACTOR.candidates(look, [before.helper.sketch])
+    now = before.enrolled_usec + refresh.INTERVAL_USEC
+    assert anna.refreshed(before, candidate.s, look, now - 1) is None
+    after = anna.refreshed(before, candidate.s, look, now)
+    assert after is not None
+    assert (after.header.generation, after.refreshes, after.refreshed_usec) == (1, 1, now)
+    kept = ("salt", "verify_key", "seal_key")
+    assert [getattr(after.helper, name) for name in kept] == [getattr(before.helper, name) for name in kept]
+    assert after.helper.sketch.seed == before.helper.sketch.seed
+    assert not np.array_equal(after.helper.sketch.c, before.helper.sketch.c)
+    secret = anna.secret(candidate.s, before)
+    assert secret is not None
+    assert anna.secret(candidate.s, after) == secret
+    assert anna.secret(candidate.s, replace(after, helper=before.helper)) is None
+    assert anna.refreshed(after, candidate.s, look, now) is None
 
 
 def test_a_roster_opens_again_from_disk(anna: Roster, tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy.typing as npt
 
 from facelatch.errors import RecordCorruptError
+from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import Extractor, Integers
+from facelatch.l2fe.refresh import History
 from facelatch.vault.device_key import DeviceKey
 from facelatch.vault.record import RECORD_ID_BYTES, Header, Record, bind, require_parameters, seal, unseal
 from facelatch.vault.store import Store
@@ -86,6 +89,25 @@ class Roster:
         """
         self._store.put(record.header.record_id.hex(), seal(record, self._key))
         self._records[record.header.user] = record
+
+    def refreshed(self, record: Record, s: Integers, embedding: npt.ArrayLike, now_usec: int) -> Record | None:
+        """Move a record's sketch towards the look that unlocked it; None where that is not due or not called for.
+
+        Whether refreshing is switched on, and the look was live, is for the caller to know. Nothing is stored yet.
+
+        Raises:
+            EmbeddingError: the embedding cannot be used.
+        """
+        if not refresh.due(History(record.enrolled_usec, record.refreshed_usec, record.refreshes), now_usec):
+            return None
+        sketch = refresh.recentre(self._extractor, record.helper.sketch, s, embedding)
+        if sketch is None:
+            return None
+        header = replace(record.header, generation=record.header.generation + 1)
+        helper = self._extractor.rebind(s, record.helper, sketch, record.context(self._key), bind(header, self._key))
+        if helper is None:
+            return None
+        return replace(record, header=header, helper=helper, refreshes=record.refreshes + 1, refreshed_usec=now_usec)
 
     def remove(self, user: str) -> None:
         """Forget a user durably.

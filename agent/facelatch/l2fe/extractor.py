@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -148,6 +148,20 @@ class Extractor:
         """Rep, second half: S if s is the right one, else None. Costs one Argon2id run."""
         stretched = self._stretch(s, helper.sketch.seed, helper.salt, context)
         return keys.unwrap(helper.wrapped, stretched, context.header)
+
+    def rebind(
+        self, s: Integers, helper: HelperData, sketch: Sketch, old: Context, new: Context, random: Random = os.urandom
+    ) -> HelperData | None:
+        """Return helper data for a moved sketch under a new header, with the same S; None if s is not the right one.
+
+        Everything but the header is the same in both contexts. Costs one Argon2id run.
+        """
+        stretched = self._stretch(s, helper.sketch.seed, helper.salt, old)
+        secret = keys.unwrap(helper.wrapped, stretched, old.header)
+        if secret is None:
+            return None
+        wrapped = keys.wrap(secret, stretched, random(keys.NONCE_BYTES), new.header)
+        return replace(helper, sketch=sketch, wrapped=wrapped)
 
     def project(self, embedding: npt.ArrayLike) -> Floats:
         """Return y = P (x - mu), (k,), of a checked embedding.

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Moving a sketch after its owner's slow change (docs/crypto.md, "Refresh").
+
+A sketch is re-centred and never generated anew: under a second rotation nearly the same y could be decoded jointly with
+the first. How far it can ever move is bounded by the number of steps and their length, so no distance is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from facelatch.l2fe import lattice
+from facelatch.l2fe.extractor import Extractor, Floats, Integers, Sketch
+from facelatch.l2fe.rotation import rotation
+
+# Part of the way to the fresh look that one step goes; a quarter averages over the last few.
+WEIGHT = 0.25
+# Longest step, in within-person deviations: one odd look moves a sketch little.
+MAX_STEP = 0.5
+# Steps since an enrolment that another factor authorised; with MAX_STEP it bounds the path to 4 deviations.
+MAX_STEPS = 8
+# Only looks this far inside the accept radius move anything: at the edge stands whoever poisons a template.
+WELL_INSIDE = 0.8
+INTERVAL_USEC = 24 * 3600 * 1_000_000
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known of a record's past: times in microseconds since the epoch, and the steps taken.
+
+    Attributes:
+        enrolled_usec: when it was enrolled.
+        refreshed_usec: when it was last moved, 0 for never.
+        steps: how often it was moved since it was enrolled.
+    """
+
+    enrolled_usec: int
+    refreshed_usec: int
+    steps: int
+
+
+def due(history: History, now_usec: int) -> bool:
+    """Tell whether a record may be moved at this time. A clock that was set back never brings a step forward."""
+    last = max(history.enrolled_usec, history.refreshed_usec)
+    return history.steps < MAX_STEPS and now_usec - last >= INTERVAL_USEC
+
+
+def recentre(extractor: Extractor, sketch: Sketch, s: Integers, embedding: npt.ArrayLike) -> Sketch | None:
+    """Move a sketch towards a fresh look, or return None where that look is not well inside the accept radius.
+
+    Seed and s stay, and with them every key.
+
+    Args:
+        extractor: of the parameter set in use.
+        sketch: the stored one.
+        s: (n,) int64, the one that its tag has confirmed.
+        embedding: (d,) unit length, the look that unlocked it.
+
+    Raises:
+        EmbeddingError: the embedding cannot be used.
+    """
+    p = extractor.parameters
+    turned = rotation(sketch.seed, p.k)
+    error = extractor.project(embedding) - enrolled_vector(extractor, sketch, s)
+    distance = float(np.linalg.norm(error))
+    if not 0 < distance <= WELL_INSIDE * p.accept_radius:
+        return None
+    step = min(WEIGHT * distance, MAX_STEP) / distance * error
+    moved = np.rint(p.scale * (turned @ step)).astype(np.int64)
+    return Sketch(sketch.seed, (sketch.c + moved) % p.q)
+
+
+def enrolled_vector(extractor: Extractor, sketch: Sketch, s: Integers) -> Floats:
+    """Return the y, (k,), that a sketch holds behind its s: U^T w / D with w = c - A s about zero."""
+    p = extractor.parameters
+    w = (sketch.c - lattice.encode(p.x, s, p.q) + p.q // 2) % p.q - p.q // 2
+    return rotation(sketch.seed, p.k).T @ w / p.scale
