@@ -30,7 +30,7 @@ P = parameters.read("standard")
 EXTRACTOR = Extractor(P)
 KEY = HostFileKey(bytes(range(32)))
 RNG = np.random.default_rng(11)
-ANNA, BOB, EVE = (someone(P, RNG).astype(np.float32) for _ in range(3))
+ANNA, BOB, EVE = (someone(P, RNG) for _ in range(3))
 
 
 class Script(Session[Any]):

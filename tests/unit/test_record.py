@@ -32,7 +32,14 @@ HELPER = HelperData(
     verify_key=b"v" * 32,
     seal_key=b"x" * 32,
 )
-RECORD = Record(Header(b"p" * 32, KEY.key_id, ID, 3, "änna"), administrator=True, enrolled_usec=12345, helper=HELPER, refreshes=7, refreshed_usec=99)
+RECORD = Record(
+    Header(b"p" * 32, KEY.key_id, ID, 3, "änna"),
+    administrator=True,
+    enrolled_usec=12345,
+    helper=HELPER,
+    refreshes=7,
+    refreshed_usec=99,
+)
 SEALED = seal(RECORD, KEY)
 
 
