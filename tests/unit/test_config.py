@@ -76,3 +76,12 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(b"#" * 70000)
     with pytest.raises(ConfigError, match="larger than"):
         config.load(tmp_path / "big")
+
+
+def test_the_shipped_file_shows_every_key_with_its_default() -> None:
+    path = Path(__file__).parents[2] / "firmware_config" / "facelatch.toml"
+    assert config.load(path) == config.Config()
+    text = path.read_text()
+    for section in (config.Config, config.CameraConfig, config.DeviceKeyConfig, config.VerifyConfig):
+        for key in section.__struct_fields__:
+            assert key in text

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The systemd unit by systemd's own judgement."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNIT = Path(__file__).parents[2] / "systemd" / "facelatch.service"
+# Tenths of systemd's exposure level; its own band "safe" ends at 1.0.
+THRESHOLD = 10
+
+
+def exposure_is_low(unit: Path) -> bool:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    command = [analyze, "security", "--offline=yes", f"--threshold={THRESHOLD}", str(unit)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 - our own file
+
+
+def test_exposure_is_in_the_safe_band() -> None:
+    assert exposure_is_low(UNIT)
+
+
+def test_without_its_sandbox_it_would_not_be(tmp_path: Path) -> None:
+    bare = tmp_path / "bare.service"
+    bare.write_text(UNIT.read_text().split("CapabilityBoundingSet=")[0])
+    assert not exposure_is_low(bare)
