@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lockout against a virtual clock, reboots, set clocks, and a power cut at every step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.strategies import floats, sampled_from
+
+from facelatch.errors import StorageError
+from facelatch.vault.device_key import HostFileKey
+from facelatch.vault.files import sweep
+from facelatch.vault.lockout import DEVICE, FREE_FAILURES, MAX_FAILURES, Lockout, Wait, delay
+from tests.powercut import PowerCut, PowerCutFs
+
+KEY = HostFileKey(bytes(range(32)))
+ANNA, BOB = "0" * 32, "1" * 32
+
+
+class VirtualClock:
+    """A clock that stands until it is told."""
+
+    def __init__(self, boot: str = "first", now: float = 100.0) -> None:
+        self._boot, self.time = boot, now
+
+    def boot(self) -> str:
+        return self._boot
+
+    def now(self) -> float:
+        return self.time
+
+
+def seconds(wait: Wait | None) -> float | None:
+    return 0.0 if wait is None else wait.seconds
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def lockout(tmp_path: Path, clock: VirtualClock) -> Lockout:
+    return Lockout(tmp_path / "lockout", KEY, clock)
+
+
+def fail(lockout: Lockout, times: int, subject: str = ANNA) -> None:
+    for _ in range(times):
+        lockout.charge(subject)
+
+
+def test_four_failures_cost_nothing_and_the_fifth_half_a_minute(lockout: Lockout, clock: VirtualClock) -> None:
+    fail(lockout, FREE_FAILURES - 1)
+    assert lockout.wait(ANNA) is None
+    fail(lockout, 1)
+    assert seconds(lockout.wait(ANNA)) == 30
+    clock.time += 29.5
+    assert seconds(lockout.wait(ANNA)) == pytest.approx(0.5)
+    clock.time += 0.5
+    assert lockout.wait(ANNA) is None
+
+
+def test_each_failure_after_that_doubles_the_wait_up_to_an_hour(lockout: Lockout) -> None:
+    fail(lockout, FREE_FAILURES)
+    waits = []
+    for _ in range(9):
+        waits.append(seconds(lockout.wait(ANNA)))
+        fail(lockout, 1)
+    assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+
+
+def test_the_fiftieth_failure_turns_the_face_off_until_a_reset(lockout: Lockout, clock: VirtualClock) -> None:
+    fail(lockout, MAX_FAILURES)
+    clock.time += 10**9
+    assert lockout.wait(ANNA) == Wait(None)
+    lockout.reset(ANNA)
+    assert lockout.wait(ANNA) is None
+
+
+def test_a_match_forgets_the_failures_before_it(lockout: Lockout) -> None:
+    fail(lockout, FREE_FAILURES - 1)
+    lockout.charge(ANNA)
+    lockout.reset(ANNA)
+    fail(lockout, FREE_FAILURES - 1)
+    assert lockout.wait(ANNA) is None
+
+
+def test_one_users_failures_are_not_anothers(lockout: Lockout) -> None:
+    fail(lockout, MAX_FAILURES)
+    assert lockout.wait(BOB) is None
+    assert lockout.wait(DEVICE) is None
+
+
+def test_strangers_slow_the_device_and_never_lock_anyone_out(lockout: Lockout, clock: VirtualClock) -> None:
+    fail(lockout, 200, DEVICE)
+    assert seconds(lockout.wait(DEVICE)) == 30
+    assert lockout.wait(ANNA) is None
+    clock.time += 30
+    assert lockout.wait(DEVICE) is None
+
+
+def test_a_restart_of_the_agent_changes_nothing(tmp_path: Path, lockout: Lockout, clock: VirtualClock) -> None:
+    fail(lockout, 6)
+    clock.time += 20
+    again = Lockout(tmp_path / "lockout", KEY, clock)
+    assert seconds(again.wait(ANNA)) == pytest.approx(40)
+
+
+def test_a_reboot_starts_the_wait_again_in_full(tmp_path: Path, lockout: Lockout, clock: VirtualClock) -> None:
+    fail(lockout, 6)
+    clock.time += 10**6
+    again = Lockout(tmp_path / "lockout", KEY, VirtualClock("second", 3.0))
+    assert seconds(again.wait(ANNA)) == 60
+    assert again.wait(BOB) is None
+    running = VirtualClock("second", 33.0)
+    assert seconds(Lockout(tmp_path / "lockout", KEY, running).wait(ANNA)) == 30
+
+
+def test_suspended_time_counts(lockout: Lockout, clock: VirtualClock) -> None:
+    """The clock goes on while the device sleeps, so a wait that ends in the meantime has ended."""
+    fail(lockout, 5)
+    clock.time += 8 * 3600
+    assert lockout.wait(ANNA) is None
+
+
+def test_the_file_names_nobody_and_is_private(tmp_path: Path, lockout: Lockout) -> None:
+    fail(lockout, 1)
+    data = (tmp_path / "lockout").read_bytes()
+    assert ANNA.encode() not in data
+    assert bytes.fromhex(ANNA) not in data
+    assert (tmp_path / "lockout").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("spoil", ["flip", "truncate", "empty", "other key"])
+def test_a_damaged_file_is_refused_by_name(tmp_path: Path, lockout: Lockout, spoil: str) -> None:
+    fail(lockout, 1)
+    path, key = tmp_path / "lockout", KEY
+    data = bytearray(path.read_bytes())
+    match spoil:
+        case "flip":
+            data[-1] ^= 1
+        case "truncate":
+            del data[20:]
+        case "empty":
+            data.clear()
+        case _:
+            key = HostFileKey(bytes(range(1, 33)))
+    path.write_bytes(data)
+    with pytest.raises(StorageError, match="lockout state"):
+        Lockout(path, key, VirtualClock())
+
+
+def test_no_power_cut_lowers_a_count(tmp_path: Path) -> None:
+    """Cut at every operation of a charge: whatever is left on disk, the count is the old or the new one."""
+    cut_at, seen = 0, set()
+    while True:
+        directory = tmp_path / str(cut_at)
+        directory.mkdir()
+        path = directory / "lockout"
+        fail(Lockout(path, KEY, VirtualClock()), 6)
+        fs = PowerCutFs(directory, cut_at)
+        lockout = Lockout(path, KEY, VirtualClock(), fs=fs)
+        try:
+            lockout.charge(ANNA)
+        except PowerCut:
+            done = False
+        else:
+            done = True
+        fs.fall(keep_names=cut_at % 2 == 0)
+        sweep(directory)
+        left = seconds(Lockout(path, KEY, VirtualClock()).wait(ANNA))
+        assert left in (delay(ANNA, 6), delay(ANNA, 7))
+        seen.add(left)
+        if done:
+            assert left == delay(ANNA, 7)
+            break
+        cut_at += 1
+    assert cut_at >= 4
+    assert len(seen) == 2
+
+
+def test_what_cannot_be_stored_is_an_error_and_counts_nothing(tmp_path: Path) -> None:
+    lockout = Lockout(tmp_path / "gone" / "lockout", KEY, VirtualClock())
+    with pytest.raises(StorageError):
+        lockout.charge(ANNA)
+    assert lockout.wait(ANNA) is None
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Charges, resets, time, restarts and reboots in any order, against counts kept in a plain dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import tempfile
+
+        self._directory = tempfile.TemporaryDirectory()
+        self._path = Path(self._directory.name) / "lockout"
+        self._boots = 0
+        self._clock = VirtualClock("0", 0.0)
+        self._lockout = Lockout(self._path, KEY, self._clock)
+        self._failures = {ANNA: 0, BOB: 0, DEVICE: 0}
+        self._until = {ANNA: 0.0, BOB: 0.0, DEVICE: 0.0}
+
+    def teardown(self) -> None:
+        self._directory.cleanup()
+
+    @rule(subject=sampled_from([ANNA, BOB, DEVICE]))
+    def charge(self, subject: str) -> None:
+        self._lockout.charge(subject)
+        self._failures[subject] = min(self._failures[subject] + 1, MAX_FAILURES)
+        self._until[subject] = self._clock.time + delay(subject, self._failures[subject])
+
+    @rule(subject=sampled_from([ANNA, BOB, DEVICE]))
+    def reset(self, subject: str) -> None:
+        self._lockout.reset(subject)
+        self._failures[subject], self._until[subject] = 0, 0.0
+
+    @rule(passed=floats(0, 10_000))
+    def wait(self, passed: float) -> None:
+        self._clock.time += passed
+
+    @rule()
+    def restart(self) -> None:
+        self._lockout = Lockout(self._path, KEY, self._clock)
+
+    @rule()
+    def reboot(self) -> None:
+        self._boots += 1
+        self._clock = VirtualClock(str(self._boots), 1.0)
+        self._lockout = Lockout(self._path, KEY, self._clock)
+        for subject, failures in self._failures.items():
+            self._until[subject] = 1.0 + delay(subject, failures)
+
+    @invariant()
+    def waits_are_as_counted(self) -> None:
+        for subject, failures in self._failures.items():
+            wait = self._lockout.wait(subject)
+            if subject != DEVICE and failures >= MAX_FAILURES:
+                assert wait == Wait(None)
+            else:
+                left = max(self._until[subject] - self._clock.time, 0.0)
+                assert seconds(wait) == pytest.approx(left)
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
