@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import io
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,11 +25,12 @@ from facelatch.ipc.interface import VerifyReply
 
 CHALLENGE = bytes(range(32))
 KEY = SigningKey(bytes(32))
+STATEMENT = Statement(bytes(16), "anna", AUDIENCE, 1000, 1_700_000_000_000_000, CHALLENGE)
 CONTROLLER = Controller(AUDIENCE, bytes(16), 1000, "anna", bytes(KEY.verify_key))
 
 
 @pytest.fixture
-def stage() -> object:
+def stage() -> Iterator[Stage]:
     with TemporaryDirectory(prefix="facelatch-") as directory:
         yield Stage(Path(directory))
 
@@ -38,37 +40,33 @@ def signed(statement: Statement, key: SigningKey = KEY) -> VerifyReply:
     return {"user": statement.user, "time_usec": statement.time_usec, "signature": signature}
 
 
-def statement() -> Statement:
-    return Statement(bytes(16), "anna", AUDIENCE, 1000, 1_700_000_000_000_000, CHALLENGE)
-
-
 def test_the_controller_accepts_what_was_signed_for_it() -> None:
-    assert CONTROLLER.accepts(signed(statement()), CHALLENGE)
+    assert CONTROLLER.accepts(signed(STATEMENT), CHALLENGE)
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "other",
     [
-        {"device_id": b"x" * 16},
-        {"user": "berta"},
-        {"audience": "back-door"},
-        {"peer_uid": 1001},
-        {"challenge": bytes(32)},
+        replace(STATEMENT, device_id=b"x" * 16),
+        replace(STATEMENT, user="berta"),
+        replace(STATEMENT, audience="back-door"),
+        replace(STATEMENT, peer_uid=1001),
+        replace(STATEMENT, challenge=bytes(32)),
     ],
 )
-def test_the_controller_refuses_what_was_signed_for_another(changed: dict[str, str | int | bytes]) -> None:
-    assert not CONTROLLER.accepts(signed(replace(statement(), **changed)), CHALLENGE)  # type: ignore[arg-type]
+def test_the_controller_refuses_what_was_signed_for_another(other: Statement) -> None:
+    assert not CONTROLLER.accepts(signed(other), CHALLENGE)
 
 
 def test_the_controller_refuses_another_time_or_key() -> None:
-    later: VerifyReply = {**signed(statement()), "time_usec": statement().time_usec + 1}
+    later: VerifyReply = {**signed(STATEMENT), "time_usec": STATEMENT.time_usec + 1}
     assert not CONTROLLER.accepts(later, CHALLENGE)
-    assert not CONTROLLER.accepts(signed(statement(), SigningKey(b"x" * 32)), CHALLENGE)
+    assert not CONTROLLER.accepts(signed(STATEMENT, SigningKey(b"x" * 32)), CHALLENGE)
 
 
 @pytest.mark.parametrize("signature", [None, "", "!", "AAAA", base64.b64encode(bytes(64)).decode()])
 def test_the_controller_refuses_what_is_no_signature(signature: str | None) -> None:
-    assert not CONTROLLER.accepts({**signed(statement()), "signature": signature}, CHALLENGE)
+    assert not CONTROLLER.accepts({**signed(STATEMENT), "signature": signature}, CHALLENGE)
 
 
 def test_challenges_differ() -> None:
@@ -150,4 +148,4 @@ def test_a_terminal_without_ticks_gets_words(monkeypatch: pytest.MonkeyPatch) ->
     with Narrator().step("do it"):
         pass
     plain.flush()
-    assert plain.buffer.getvalue().split()[0] == b"ok"  # type: ignore[attr-defined]
+    assert plain.buffer.getvalue().split()[0] == b"ok"
