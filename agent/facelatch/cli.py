@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import click
 
@@ -25,6 +25,9 @@ from facelatch import __version__
 from facelatch import config as configuration
 from facelatch.errors import FacelatchError
 from facelatch.phrases import describe_error, describe_progress, describe_word
+
+if TYPE_CHECKING:
+    from asyncvarlink import VarlinkErrorReply
 
 _P = ParamSpec("_P")
 Reply = Mapping[str, Any]
@@ -218,6 +221,51 @@ def status(as_json: bool, runtime: Path) -> None:
         click.echo(f"{component.name:<12} {component.state!s:<8} {component.detail}")
 
 
+@main.command()
+@_json
+@_runtime
+@_told
+def monitor(as_json: bool, runtime: Path) -> None:
+    """Tell events as they happen, until interrupted."""
+    from asyncvarlink import VarlinkErrorReply
+
+    from facelatch.ipc.client import connect
+    from facelatch.ipc.interface import StatusInterface
+
+    async def watch() -> None:
+        async with connect(StatusInterface, runtime / "status.sock") as agent:
+            async for happening in agent.Monitor():
+                if as_json:
+                    _print_json(happening)
+                else:
+                    when = time.strftime("%H:%M:%S", time.localtime(happening["time_usec"] / 1e6))
+                    what = describe_word(str(happening["event"]))
+                    click.echo(f"{when}  {what:<24} {happening.get('user') or ''}".rstrip())
+
+    try:
+        asyncio.run(watch())
+    except VarlinkErrorReply as error:
+        _refuse(error, as_json)
+    except KeyboardInterrupt:
+        sys.exit(Exit.YES)
+
+
+@main.command("unlock-lockout")
+@click.argument("user", required=False)
+@_runtime
+@_told
+def unlock_lockout(user: str | None, runtime: Path) -> None:
+    """Let USER try again at once after failed attempts; without USER, let the device."""
+    from facelatch.ipc.interface import AgentInterface
+
+    async def call(agent: AgentInterface) -> Reply:
+        await agent.ResetLockout(user=user)
+        return {}
+
+    _call_agent(runtime, call, as_json=False)
+    click.echo(f"{user or 'the device'} may try again")
+
+
 @main.group()
 def config() -> None:
     """Look after the configuration."""
@@ -246,12 +294,17 @@ def _call_agent(runtime: Path, call: Callable[[Any], Awaitable[Reply]], as_json:
     try:
         return asyncio.run(connected())
     except VarlinkErrorReply as error:
-        name = error.name.rsplit(".", 1)[-1]
-        if as_json:
-            click.echo(json.dumps({"error": name, "parameters": error.paramstojson()}))
-        else:
-            click.echo(f"facelatch: {describe_error(name, error.paramstojson())}", err=True)
-        sys.exit(Exit.NO if name == "NotEnrolled" else Exit.ERROR)
+        _refuse(error, as_json)
+
+
+def _refuse(error: VarlinkErrorReply, as_json: bool) -> NoReturn:
+    """Say an error of the socket, and end the program with its status."""
+    name = error.name.rsplit(".", 1)[-1]
+    if as_json:
+        click.echo(json.dumps({"error": name, "parameters": error.paramstojson()}))
+    else:
+        click.echo(f"facelatch: {describe_error(name, error.paramstojson())}", err=True)
+    sys.exit(Exit.NO if name == "NotEnrolled" else Exit.ERROR)
 
 
 async def _watch(replies: AsyncIterator[Reply], as_json: bool) -> Reply:

@@ -24,6 +24,7 @@ _WORDS = {
     "enroll_completed": "enrolled",
     "enroll_failed": "not enrolled",
     "enroll_duplicate": "not enrolled",
+    "verify_timeout": "nobody seen in time",
 }
 
 _ERRORS = {
@@ -33,7 +34,6 @@ _ERRORS = {
     "NoSuchSecret": "there is no sealed secret {name}: check the name",
     "Busy": "the camera is in use for somebody else: try again in a moment",
     "CameraUnavailable": "{detail}",
-    "LockedOut": "too many attempts: use the key or the password, or wait",
     "Timeout": "nobody was seen well enough in time: face the camera in good light and try again",
     "Cancelled": "cancelled: try again when you are ready",
     "StorageFault": "{what}",
@@ -56,5 +56,14 @@ def describe_progress(word: str, remaining: int | None) -> str:
 
 def describe_error(name: str, parameters: Mapping[str, object]) -> str:
     """Say an error of the socket in one line: what is wrong, and what to do."""
+    if name == "LockedOut":
+        return f"too many failed attempts: use the key or the password{_or_wait(parameters.get('retry_after_ms'))}"
     template = _ERRORS.get(name, "the agent answered {name}: look into its journal")
     return template.format_map({"name": name, **parameters})
+
+
+def _or_wait(milliseconds: object) -> str:
+    if not isinstance(milliseconds, int):
+        return "; an administrator can reset it with 'facelatch unlock-lockout USER'"
+    seconds = -(-milliseconds // 1000)
+    return f", or wait {seconds} s" if seconds < 120 else f", or wait {-(-seconds // 60)} minutes"

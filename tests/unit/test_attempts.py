@@ -16,13 +16,14 @@ from facelatch import parameters
 from facelatch.daemon import attempts
 from facelatch.daemon.attempts import Duplicate, Enrolled, Looked, Match, NoMatch, Refused, Retry
 from facelatch.daemon.roster import Roster
-from facelatch.daemon.worker import DeadlineError, Session
-from facelatch.errors import RecordCorruptError, RecordKeyError
+from facelatch.daemon.worker import DeadlineError, Session, StoppedError
+from facelatch.errors import RecordCorruptError, RecordKeyError, StorageError
 from facelatch.face.path import Look
 from facelatch.face.quality import Hint
 from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
 from facelatch.vault.device_key import HostFileKey
+from facelatch.vault.lockout import Lockout
 from facelatch.vault.store import Store
 from tests.faces import moved, someone
 
@@ -130,6 +131,69 @@ def _candidate(value: int) -> object:
     from facelatch.l2fe.extractor import Candidate
 
     return Candidate(0, np.full(P.n, value, dtype=np.int64))
+
+
+class Ledger(Lockout):
+    """A lockout that writes down what is asked of it, in memory."""
+
+    def __init__(self) -> None:
+        self.entries: list[str] = []
+
+    def charge(self, subject: str) -> None:
+        self.entries.append(f"charge {subject}")
+
+    def reset(self, subject: str) -> None:
+        self.entries.append(f"reset {subject}")
+
+
+def counted(roster: Roster, ledger: Ledger) -> attempts.Attempt:
+    return attempts.Attempt(EXTRACTOR, roster, list(roster), ledger, "subject")
+
+
+def test_a_match_is_counted_first_and_then_forgotten(anna: Roster) -> None:
+    ledger = Ledger()
+    attempts.verify(Script(looks_of(ANNA, 8)), counted(anna, ledger))
+    assert ledger.entries == ["charge subject", "reset subject"]
+
+
+def test_a_no_match_is_counted_once_for_all_its_looks(anna: Roster) -> None:
+    ledger = Ledger()
+    attempts.verify(Script(looks_of(EVE, 20)), counted(anna, ledger))
+    assert ledger.entries == ["charge subject"]
+
+
+def test_looks_that_do_not_count_cost_nothing(anna: Roster) -> None:
+    ledger = Ledger()
+    with pytest.raises(DeadlineError):
+        attempts.verify(Script([Look(hint=Hint.TOO_DARK)] * 30), counted(anna, ledger))
+    assert ledger.entries == []
+
+
+def test_whoever_hangs_up_after_a_guess_has_been_counted(anna: Roster) -> None:
+    ledger = Ledger()
+    script = Script(looks_of(EVE, 20))
+
+    def hang_up(value: object) -> None:
+        script.reports.append(value)
+        if len(script.reports) == 2:
+            script._stop.set()
+
+    script.report = hang_up
+    with pytest.raises(StoppedError):
+        attempts.verify(script, counted(anna, ledger))
+    assert ledger.entries == ["charge subject"]
+
+
+def test_without_a_place_to_count_nothing_is_tried(anna: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger()
+
+    def full(subject: str) -> None:
+        raise StorageError(f"no space to count {subject}", "free some")
+
+    monkeypatch.setattr(ledger, "charge", full)
+    monkeypatch.setattr(anna, "secret", lambda *_: pytest.fail("a guess was made uncounted"))
+    with pytest.raises(StorageError):
+        attempts.verify(Script(looks_of(ANNA, 8)), counted(anna, ledger))
 
 
 def test_nobody_enrolled_is_no_match(roster: Roster) -> None:

@@ -16,6 +16,7 @@ from facelatch.daemon.worker import DeadlineError, Session
 from facelatch.face.encoder import unit
 from facelatch.face.quality import Hint
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
+from facelatch.vault.lockout import DEVICE, Lockout
 from facelatch.vault.record import Record
 
 Embedding = npt.NDArray[np.float32]
@@ -89,17 +90,43 @@ class Attempt:
         extractor: of the parameter set in use.
         roster: runs the second half of Rep.
         records: whom to try.
+        lockout: where a failure is counted before it is known to be one, and forgotten on a match; None counts nothing.
+        subject: whose failure it is.
     """
 
-    def __init__(self, extractor: Extractor, roster: Roster, records: Sequence[Record]) -> None:
+    def __init__(
+        self,
+        extractor: Extractor,
+        roster: Roster,
+        records: Sequence[Record],
+        lockout: Lockout | None = None,
+        subject: str = DEVICE,
+    ) -> None:
         self._extractor = extractor
         self._roster = roster
         self._records = records
         self._sketches = [record.helper.sketch for record in records]
+        self._lockout = lockout
+        self._subject = subject
         self._tried: set[tuple[int, bytes]] = set()
+        self._charged = False
 
     def decide(self, embedding: npt.ArrayLike, session: Session[VerifyReport] | Session[EnrollReport]) -> Match | None:
-        """Try an embedding; the same candidate is never stretched twice."""
+        """Try an embedding; the same candidate is never stretched twice.
+
+        Raises:
+            StorageError: the attempt could not be counted, so nothing was tried.
+        """
+        # Before the first guess, so that neither hanging up nor pulling the plug makes a guess free (ADR 0007).
+        if self._lockout is not None and not self._charged:
+            self._lockout.charge(self._subject)
+            self._charged = True
+        match = self._try(embedding, session)
+        if match is not None and self._lockout is not None:
+            self._lockout.reset(self._subject)
+        return match
+
+    def _try(self, embedding: npt.ArrayLike, session: Session[VerifyReport] | Session[EnrollReport]) -> Match | None:
         for candidate in self._extractor.candidates(embedding, self._sketches):
             key = (candidate.index, candidate.s.tobytes())
             if key in self._tried or len(self._tried) == MAX_CANDIDATES:

@@ -20,7 +20,8 @@ class Action(Enum):
     ENROLL = auto()
     LIST_USERS = auto()
     REMOVE_USER = auto()
-    OPEN_LATCH = auto()
+    RESET_LOCKOUT = auto()
+    MONITOR = auto()
 
 
 class Policy:
@@ -39,7 +40,7 @@ class Policy:
             return True
         if action is Action.VERIFY:
             return self._is_member(peer) or (user is not None and user == login_name(peer.uid))
-        return False
+        return action is Action.MONITOR and self._is_member(peer)
 
     def allows_audience(self, peer: Peer, audience: str) -> bool:
         """Tell whether a peer may have a signature meant for that audience."""

@@ -109,15 +109,15 @@ class Roster:
             return None
         return replace(record, header=header, helper=helper, refreshes=record.refreshes + 1, refreshed_usec=now_usec)
 
-    def remove(self, user: str) -> None:
-        """Forget a user durably.
+    def remove(self, user: str) -> Record:
+        """Forget a user durably; return the record that was theirs.
 
         Raises:
             KeyError: nobody of that name is enrolled.
             StorageError: the record could not be removed; the user stays.
         """
         self._store.remove(self._records[user].header.record_id.hex())
-        del self._records[user]
+        return self._records.pop(user)
 
     def secret(self, s: Integers, record: Record) -> bytes | None:
         """Try a candidate s against a record; one Argon2id run."""

@@ -13,10 +13,13 @@ from pathlib import Path
 from facelatch import parameters
 from facelatch.camera import make_camera
 from facelatch.config import Config
+from facelatch.daemon.agent import Agent
+from facelatch.daemon.audit import Audit
 from facelatch.daemon.hardening import keep_memory_private
 from facelatch.daemon.policy import Policy
 from facelatch.daemon.roster import Roster
-from facelatch.daemon.service import Agent, AgentService, StatusService
+from facelatch.daemon.service import AgentService
+from facelatch.daemon.status_service import StatusService
 from facelatch.daemon.worker import Worker
 from facelatch.errors import DeviceKeyError, ParameterSetError, StorageError
 from facelatch.face.detector import Detector
@@ -28,10 +31,12 @@ from facelatch.l2fe.parameters import ParameterSet
 from facelatch.models import DETECTOR, ENCODER, manifest, read_model
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.files import sweep
+from facelatch.vault.lockout import BootClock, Lockout
 from facelatch.vault.store import Store
 
 AGENT_SOCKET = "agent.sock"
 STATUS_SOCKET = "status.sock"
+_LOCKOUT = "lockout"
 
 _log = logging.getLogger(__name__)
 
@@ -72,9 +77,20 @@ def build(config: Config, stack: ExitStack) -> Agent:
     store = stack.enter_context(Store(config.state))
     extractor = Extractor(chosen)
     roster = Roster(store, device_key, extractor)
+    lockout = Lockout(config.state / _LOCKOUT, device_key, BootClock())
     worker = Worker(camera, path)
     stack.callback(worker.close)
-    return Agent(config, Policy(config), device_key, extractor, roster, worker, camera.live)
+    return Agent(
+        config=config,
+        policy=Policy(config),
+        device_key=device_key,
+        extractor=extractor,
+        roster=roster,
+        lockout=lockout,
+        worker=worker,
+        audit=Audit(),
+        live_camera=camera.live,
+    )
 
 
 async def _serve(config: Config, agent: Agent, ready: Callable[[], None]) -> None:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happened, to whom, at whose request: in the journal, and to those who watch. Never an image or a figure."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+
+from facelatch.ipc.peer import Peer
+from facelatch.ipc.words import MonitorEvent
+
+_log = logging.getLogger(__name__)
+
+_JOURNAL = "/run/systemd/journal/socket"
+# A watcher that does not read loses the oldest events, not the agent its memory.
+_BACKLOG = 64
+
+
+class MessageId(Enum):
+    """The journal's MESSAGE_ID of each event; ``journalctl MESSAGE_ID=...`` finds them in any language."""
+
+    verify_match = "6605139ef820119c4c3a8e41b7f8faf5"
+    verify_no_match = "eb340b6ad4a9803d60bc921808b32b16"
+    verify_spoof = "07959495aec20e298f6e20993572139b"
+    verify_timeout = "45b110de1b2693bf7fdef2fdb34ddb9b"
+    locked_out = "61cc90114c8c9b177bd0fc69428a602f"
+    enrolled = "9edeeea5ef68e027cdffff8605fd0b5f"
+    removed = "b8f716aea420b0129267083c3fc450a1"
+    latch_opened = "9501847fbb46e668c626f7a65cc98a1c"
+    latch_closed = "c1b9d84b8c5b1509e7696eb028047335"
+    camera_fault = "130d535a2c20573a098b634c385f0e50"
+    refused = "73c3cd3a9124f671d7ca9d4d1d5d8bdc"
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event as watchers get it."""
+
+    time_usec: int
+    event: MonitorEvent
+    user: str | None
+
+
+class Audit:
+    """Writes events down and hands them out. ``tell`` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[asyncio.Queue[Happening], asyncio.AbstractEventLoop] = {}
+
+    def tell(self, event: MonitorEvent, peer: Peer, user: str | None, reason: str = "") -> None:
+        """Note an event, and who is to be told of it is told."""
+        self._write(MessageId[event.name], peer, user, reason)
+        happening = Happening(time.time_ns() // 1000, event, user)
+        for queue, loop in list(self._watchers.items()):
+            loop.call_soon_threadsafe(_offer, queue, happening)
+
+    def refused(self, peer: Peer, user: str | None, reason: str) -> None:
+        """Note that a peer asked for something that it may not have; watchers are not told."""
+        self._write(MessageId.refused, peer, user, reason)
+
+    @contextmanager
+    def watch(self) -> Generator[asyncio.Queue[Happening]]:
+        """Give a queue that fills with events from now on."""
+        queue: asyncio.Queue[Happening] = asyncio.Queue(_BACKLOG)
+        self._watchers[queue] = asyncio.get_running_loop()
+        try:
+            yield queue
+        finally:
+            del self._watchers[queue]
+
+    def _write(self, event: MessageId, peer: Peer, user: str | None, reason: str) -> None:
+        message = f"{event.name} user={user or '-'} peer_uid={peer.uid} peer_pid={peer.pid}"
+        if reason:
+            message += f" reason={reason}"
+        fields = {
+            "MESSAGE": message,
+            "MESSAGE_ID": event.value,
+            "PRIORITY": "6",
+            "SYSLOG_IDENTIFIER": "facelatch",
+            "FACELATCH_EVENT": event.name,
+            "FACELATCH_USER": user or "",
+            "FACELATCH_PEER_UID": str(peer.uid),
+            "FACELATCH_REASON": reason,
+        }
+        # Under systemd the journal takes the fields as they are; the log would have them once more as text.
+        if "JOURNAL_STREAM" not in os.environ or not _to_journal(fields):
+            _log.info("%s", message)
+
+
+def _offer(queue: asyncio.Queue[Happening], happening: Happening) -> None:
+    if queue.full():
+        queue.get_nowait()
+    queue.put_nowait(happening)
+
+
+def _to_journal(fields: dict[str, str]) -> bool:
+    """Send an entry by the journal's native protocol; False where there is no journal."""
+    # A newline would begin another field; names and reasons hold none, and this keeps it so.
+    lines = "".join(f"{name}={value.replace(chr(10), ' ')}\n" for name, value in fields.items())
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+            journal.sendto(lines.encode(), _JOURNAL)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the agent's own terms to the socket's, and the bounds of what the socket takes."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+from facelatch.daemon.attempts import Looked, Retry
+from facelatch.ipc import interface as wire
+from facelatch.ipc import words
+from facelatch.vault.record import MAX_USER_BYTES, Record
+
+# Long enough for someone to walk up, short enough that a forgotten request frees the camera.
+MAX_TIMEOUT_MS = 120_000
+# Login names as shadow-utils takes them, with dots and capitals allowed for directory services.
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
+
+
+def progress(report: Looked | Retry) -> wire.Progress:
+    """Tell one look."""
+    if isinstance(report, Retry):
+        return wire.Progress(words.ProgressResult[report.hint.value])
+    if report.remaining is None:
+        return wire.Progress(words.ProgressResult.verify_look)
+    return wire.Progress(words.ProgressResult.enroll_stage_passed, report.remaining)
+
+
+def user(record: Record, locked_until_usec: int | None) -> wire.User:
+    """Describe an enrolled user."""
+    return wire.User(
+        name=record.header.user,
+        administrator=record.administrator,
+        enrolled_usec=record.enrolled_usec,
+        public_key=text(record.helper.verify_key),
+        locked_until_usec=locked_until_usec,
+    )
+
+
+def timeout(asked_ms: int | None, default: float) -> float:
+    """Return the seconds an attempt may take.
+
+    Raises:
+        InvalidArgument: out of bounds.
+    """
+    if asked_ms is None:
+        return default
+    if not 0 < asked_ms <= MAX_TIMEOUT_MS:
+        raise wire.InvalidArgument(parameter="timeout_ms", problem=f"is not between 1 and {MAX_TIMEOUT_MS}")
+    return asked_ms / 1000
+
+
+def require_user_name(name: str) -> None:
+    """Check a name to be enrolled.
+
+    Raises:
+        InvalidArgument: it could not be a login name.
+    """
+    if len(name.encode()) > MAX_USER_BYTES or not _USER.fullmatch(name):
+        raise wire.InvalidArgument(parameter="user", problem="is not a login name")
+
+
+def text(data: bytes) -> str:
+    """Write bytes as the socket has them: base64."""
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: N802 - the method names are those of the wire
+"""``io.facelatch.Status`` for one peer: how the agent is, and what happens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from facelatch import __version__
+from facelatch.daemon.agent import Agent
+from facelatch.daemon.policy import Action
+from facelatch.ipc import interface as wire
+from facelatch.ipc import words
+from facelatch.ipc.peer import Peer
+
+
+class StatusService(wire.StatusInterface):
+    """Answers anyone about the agent, and those allowed about events."""
+
+    def __init__(self, agent: Agent, peer: Peer) -> None:
+        self._agent = agent
+        self._peer = peer
+
+    async def GetStatus(self) -> wire.StatusReply:  # noqa: D102 - the interface has it
+        agent = self._agent
+        return {
+            "version": __version__,
+            "parameter_set": agent.extractor.parameters.name,
+            "ready": True,
+            "users": len(agent.roster),
+            "camera": words.CameraState.in_use if agent.worker.busy else words.CameraState.idle,
+            "liveness": words.Liveness.off if agent.live_camera else words.Liveness.not_evaluated,
+            "components": [
+                wire.Component("device", words.ComponentState.ok, f"id {agent.device_id.hex()}"),
+                self._device_key(),
+            ],
+        }
+
+    async def Monitor(self) -> AsyncIterator[wire.MonitorReply]:  # noqa: D102 - the interface has it
+        policy = self._agent.policy
+        if not policy.allows(self._peer, Action.MONITOR):
+            self._agent.audit.refused(self._peer, None, "monitor")
+            raise wire.StatusPermissionDenied(action="monitor")
+        with self._agent.audit.watch() as happenings:
+            while True:
+                told = await happenings.get()
+                known = told.user is not None and policy.may_know(self._peer, told.user)
+                yield {
+                    "time_usec": told.time_usec,
+                    "event": told.event,
+                    "user": told.user if known else None,
+                }
+
+    def _device_key(self) -> wire.Component:
+        key = self._agent.device_key
+        detail = f"{key.provider}, id {key.key_id.hex()}"
+        if key.weak:
+            return wire.Component(
+                "device_key", words.ComponentState.weak, f"{detail}; it lies on the same card as the records"
+            )
+        return wire.Component("device_key", words.ComponentState.ok, detail)
