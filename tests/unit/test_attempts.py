@@ -248,11 +248,11 @@ def test_a_refresh_keeps_keys_salt_and_rotation_and_shuts_out_the_old_generation
     assert before is not None
     look = moved(P, ANNA, 3.0, RNG)
     (candidate, *_) = EXTRACTOR.candidates(look, [before.helper.sketch])
-    now = before.enrolled_usec + refresh.INTERVAL_USEC
+    now = before.account.enrolled_usec + refresh.INTERVAL_USEC
     assert anna.refreshed(before, candidate.s, look, now - 1) is None
     after = anna.refreshed(before, candidate.s, look, now)
     assert after is not None
-    assert (after.header.generation, after.refreshes, after.refreshed_usec) == (1, 1, now)
+    assert (after.header.generation, after.account.refreshes, after.account.refreshed_usec) == (1, 1, now)
     kept = ("salt", "verify_key", "seal_key")
     assert [getattr(after.helper, name) for name in kept] == [getattr(before.helper, name) for name in kept]
     assert after.helper.sketch.seed == before.helper.sketch.seed

@@ -84,12 +84,14 @@ def test_the_right_s_is_worthless_in_another_context(anna: tuple[np.ndarray, Hel
     assert EXTRACTOR.secret(candidate.s, helper, changed) is None
 
 
-def test_another_seed_salt_or_s_is_worthless(anna: tuple[np.ndarray, HelperData]) -> None:
+def test_another_seed_salt_public_key_or_s_is_worthless(anna: tuple[np.ndarray, HelperData]) -> None:
     x, helper = anna
     (candidate, *_) = EXTRACTOR.candidates(x, [helper.sketch])
     other_seed = replace(helper, sketch=replace(helper.sketch, seed=bytes(32)))
     assert EXTRACTOR.secret(candidate.s, other_seed, CONTEXT) is None
     assert EXTRACTOR.secret(candidate.s, replace(helper, salt=bytes(16)), CONTEXT) is None
+    assert EXTRACTOR.secret(candidate.s, replace(helper, verify_key=bytes(32)), CONTEXT) is None
+    assert EXTRACTOR.secret(candidate.s, replace(helper, seal_key=bytes(32)), CONTEXT) is None
     off_by_one = candidate.s.copy()
     off_by_one[-1] = (off_by_one[-1] + 1) % P.q
     assert EXTRACTOR.secret(off_by_one, helper, CONTEXT) is None

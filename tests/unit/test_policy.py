@@ -22,7 +22,7 @@ ANNA = Peer(2, 1000, 1000, frozenset({1000}))
 BOB_IN_GROUP = Peer(3, 1001, 1001, frozenset({1001, GROUP}))
 KEEPER = Peer(4, 1002, 1002, frozenset({1002}))
 NAMELESS = Peer(5, 4242, 4242, frozenset({4242}))
-PRIVILEGED = (Action.ENROLL, Action.LIST_USERS, Action.REMOVE_USER)
+PRIVILEGED = (Action.ENROLL, Action.LIST_USERS, Action.REMOVE_USER, Action.RESET_LOCKOUT, Action.SEAL)
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +62,14 @@ def test_members_of_the_group_may_verify_anyone() -> None:
     policy = Policy(CONFIG)
     assert policy.allows(BOB_IN_GROUP, Action.VERIFY, None)
     assert policy.allows(BOB_IN_GROUP, Action.VERIFY, "anna")
+
+
+def test_members_may_watch_but_open_nobodys_secrets() -> None:
+    policy = Policy(CONFIG)
+    assert policy.allows(BOB_IN_GROUP, Action.MONITOR)
+    assert not policy.allows(ANNA, Action.MONITOR)
+    assert not policy.allows(BOB_IN_GROUP, Action.UNSEAL, "anna")
+    assert policy.allows(ANNA, Action.UNSEAL, "anna")
 
 
 def test_a_group_that_does_not_exist_has_no_members() -> None:

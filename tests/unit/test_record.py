@@ -19,7 +19,7 @@ from facelatch.errors import (
 )
 from facelatch.l2fe.extractor import HelperData, Sketch
 from facelatch.vault.device_key import HostFileKey
-from facelatch.vault.record import Header, Record, require_parameters, seal, unseal
+from facelatch.vault.record import Account, Header, Record, rekeyed, require_parameters, seal, unseal
 
 KEY = HostFileKey(bytes(range(32)))
 OTHER_KEY = HostFileKey(bytes(range(1, 33)))
@@ -32,21 +32,13 @@ HELPER = HelperData(
     verify_key=b"v" * 32,
     seal_key=b"x" * 32,
 )
-RECORD = Record(
-    Header(b"p" * 32, KEY.key_id, ID, 3, "änna"),
-    administrator=True,
-    enrolled_usec=12345,
-    helper=HELPER,
-    refreshes=7,
-    refreshed_usec=99,
-)
+RECORD = Record(Header(b"p" * 32, KEY.key_id, ID, 3, "änna"), Account(True, 12345, 7, 99), HELPER)
 SEALED = seal(RECORD, KEY)
 
 
 def test_what_is_sealed_comes_back_whole() -> None:
     opened = unseal(SEALED, KEY, NAME)
-    assert (opened.header, opened.administrator, opened.enrolled_usec) == (RECORD.header, True, 12345)
-    assert (opened.refreshes, opened.refreshed_usec) == (7, 99)
+    assert (opened.header, opened.account, opened.pepper) == (RECORD.header, Account(True, 12345, 7, 99), None)
     assert np.array_equal(opened.helper.sketch.c, HELPER.sketch.c)
     assert replace(opened.helper, sketch=HELPER.sketch) == HELPER
 
@@ -84,6 +76,22 @@ def test_no_bytes_crash_the_parser(data: bytes) -> None:
 def test_another_device_key_is_named_as_such_and_not_called_corrupt() -> None:
     with pytest.raises(RecordKeyError, match=f"{NAME} belongs to another device key"):
         unseal(SEALED, OTHER_KEY, NAME)
+
+
+def test_after_a_change_of_the_device_key_a_record_keeps_the_pepper_it_was_made_with() -> None:
+    moved = seal(rekeyed(RECORD, KEY), OTHER_KEY)
+    with pytest.raises(RecordKeyError):
+        unseal(moved, KEY, NAME)
+    opened = unseal(moved, OTHER_KEY, NAME)
+    assert opened.header == RECORD.header
+    assert opened.context(OTHER_KEY) == RECORD.context(KEY)
+    again = unseal(seal(rekeyed(opened, OTHER_KEY), KEY), KEY, NAME)
+    assert again.context(KEY) == RECORD.context(KEY)
+
+
+def test_a_record_made_elsewhere_and_sealed_here_without_its_pepper_is_refused() -> None:
+    with pytest.raises(RecordCorruptError):
+        unseal(seal(RECORD, OTHER_KEY), OTHER_KEY, NAME)
 
 
 def test_another_version_is_named_as_such() -> None:

@@ -17,7 +17,7 @@ from facelatch.l2fe.extractor import HelperData, Sketch
 from facelatch.l2fe.keys import sealing_key
 from facelatch.vault import secret_box
 from facelatch.vault.device_key import HostFileKey
-from facelatch.vault.record import Header, Record
+from facelatch.vault.record import Account, Header, Record
 from facelatch.vault.secret_box import SecretCorruptError, SecretMisplacedError
 from facelatch.vault.secret_file import FILE_BYTES, SecretKeyError
 from facelatch.vault.secrets import (
@@ -36,7 +36,7 @@ def record_of(user: str, s: bytes, number: int) -> Record:
     """Make a record as far as secrets care for one."""
     public = sealing_key(s).public_key.encode()
     helper = HelperData(Sketch(b"", np.zeros(1, dtype=np.int64)), b"", b"", b"", public)
-    return Record(Header(b"p" * 32, KEY.key_id, bytes([number]) * 16, 0, user), False, 0, helper)
+    return Record(Header(b"p" * 32, KEY.key_id, bytes([number]) * 16, 0, user), Account(False, 0), helper)
 
 
 S = b"S" * 32

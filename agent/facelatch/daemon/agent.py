@@ -13,6 +13,7 @@ from facelatch.daemon.worker import Worker
 from facelatch.l2fe.extractor import Extractor
 from facelatch.vault.device_key import DeviceKey
 from facelatch.vault.lockout import Lockout
+from facelatch.vault.secrets import Secrets
 
 _DEVICE_ID_BYTES = 16
 
@@ -26,6 +27,7 @@ class Agent:
     device_key: DeviceKey
     extractor: Extractor
     roster: Roster
+    secrets: Secrets
     lockout: Lockout
     worker: Worker
     audit: Audit

@@ -21,6 +21,8 @@ class Action(Enum):
     LIST_USERS = auto()
     REMOVE_USER = auto()
     RESET_LOCKOUT = auto()
+    SEAL = auto()
+    UNSEAL = auto()
     MONITOR = auto()
 
 
@@ -38,9 +40,16 @@ class Policy:
         """Tell whether a peer may do that, to the named user where the action concerns one."""
         if self.is_administrator(peer):
             return True
-        if action is Action.VERIFY:
-            return self._is_member(peer) or (user is not None and user == login_name(peer.uid))
-        return action is Action.MONITOR and self._is_member(peer)
+        themselves = user is not None and user == login_name(peer.uid)
+        match action:
+            case Action.VERIFY:
+                return themselves or self._is_member(peer)
+            case Action.UNSEAL:
+                return themselves
+            case Action.MONITOR:
+                return self._is_member(peer)
+            case _:
+                return False
 
     def allows_audience(self, peer: Peer, audience: str) -> bool:
         """Tell whether a peer may have a signature meant for that audience."""

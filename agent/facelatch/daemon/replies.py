@@ -30,8 +30,8 @@ def user(record: Record, locked_until_usec: int | None) -> wire.User:
     """Describe an enrolled user."""
     return wire.User(
         name=record.header.user,
-        administrator=record.administrator,
-        enrolled_usec=record.enrolled_usec,
+        administrator=record.account.administrator,
+        enrolled_usec=record.account.enrolled_usec,
         public_key=text(record.helper.verify_key),
         locked_until_usec=locked_until_usec,
     )

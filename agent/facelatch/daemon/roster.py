@@ -15,7 +15,7 @@ from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import Extractor, Integers
 from facelatch.l2fe.refresh import History
 from facelatch.vault.device_key import DeviceKey
-from facelatch.vault.record import RECORD_ID_BYTES, Header, Record, bind, require_parameters, seal, unseal
+from facelatch.vault.record import RECORD_ID_BYTES, Account, Header, Record, bind, require_parameters, seal, unseal
 from facelatch.vault.store import Store
 
 
@@ -77,9 +77,10 @@ class Roster:
             generation=before.header.generation + 1 if before else 0,
             user=user,
         )
+        account = Account(administrator, enrolled_usec=time.time_ns() // 1000)
         seed = before.helper.sketch.seed if before else None
-        helper = self._extractor.generate(embedding, bind(header, self._key), seed=seed)
-        return Record(header, administrator, time.time_ns() // 1000, helper)
+        context = bind(header, account, self._key.derive("pepper"))
+        return Record(header, account, self._extractor.generate(embedding, context, seed=seed))
 
     def put(self, record: Record) -> None:
         """Store a record durably, in place of an older one of the same user, and only then know it.
@@ -98,16 +99,17 @@ class Roster:
         Raises:
             EmbeddingError: the embedding cannot be used.
         """
-        if not refresh.due(History(record.enrolled_usec, record.refreshed_usec, record.refreshes), now_usec):
+        old = record.account
+        if not refresh.due(History(old.enrolled_usec, old.refreshed_usec, old.refreshes), now_usec):
             return None
         sketch = refresh.recentre(self._extractor, record.helper.sketch, s, embedding)
         if sketch is None:
             return None
         header = replace(record.header, generation=record.header.generation + 1)
-        helper = self._extractor.rebind(s, record.helper, sketch, record.context(self._key), bind(header, self._key))
-        if helper is None:
-            return None
-        return replace(record, header=header, helper=helper, refreshes=record.refreshes + 1, refreshed_usec=now_usec)
+        account = replace(old, refreshes=old.refreshes + 1, refreshed_usec=now_usec)
+        context = record.context(self._key)
+        helper = self._extractor.rebind(s, record.helper, sketch, context, bind(header, account, context.pepper))
+        return None if helper is None else replace(record, header=header, account=account, helper=helper)
 
     def remove(self, user: str) -> Record:
         """Forget a user durably; return the record that was theirs.

@@ -32,11 +32,13 @@ from facelatch.models import DETECTOR, ENCODER, manifest, read_model
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.files import sweep
 from facelatch.vault.lockout import BootClock, Lockout
+from facelatch.vault.secrets import Secrets
 from facelatch.vault.store import Store
 
 AGENT_SOCKET = "agent.sock"
 STATUS_SOCKET = "status.sock"
 _LOCKOUT = "lockout"
+_SECRETS = "secrets"
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +79,10 @@ def build(config: Config, stack: ExitStack) -> Agent:
     store = stack.enter_context(Store(config.state))
     extractor = Extractor(chosen)
     roster = Roster(store, device_key, extractor)
+    secrets = Secrets(config.state / _SECRETS, device_key)
+    for fault in secrets.sweep(roster).faults:
+        # Unlike a record's fault this stops nothing: who has lost a secret can still unlock.
+        _log.warning("%s", fault)
     lockout = Lockout(config.state / _LOCKOUT, device_key, BootClock())
     worker = Worker(camera, path)
     stack.callback(worker.close)
@@ -86,6 +92,7 @@ def build(config: Config, stack: ExitStack) -> Agent:
         device_key=device_key,
         extractor=extractor,
         roster=roster,
+        secrets=secrets,
         lockout=lockout,
         worker=worker,
         audit=Audit(),
@@ -141,4 +148,4 @@ def _device_key(config: Config) -> HostFileKey:
 
 
 def _has_records(state: Path) -> bool:
-    return state.is_dir() and any(state.glob("*.rec"))
+    return state.is_dir() and (any(state.glob("*.rec")) or any(state.glob(f"{_SECRETS}/*.sec")))

@@ -13,7 +13,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import TypeVar
 
-from facelatch.daemon import attempts, replies
+from asyncvarlink import FileDescriptor
+
+from facelatch.daemon import attempts, replies, sealing
 from facelatch.daemon.agent import Agent
 from facelatch.daemon.attempts import Duplicate, Enrolled, EnrollReport, Looked, Match, Refused, Retry
 from facelatch.daemon.policy import Action
@@ -117,24 +119,61 @@ class AgentService(wire.AgentInterface):
         self._require(Action.RESET_LOCKOUT, user)
         subject = DEVICE
         if user is not None:
-            record = self._agent.roster.get(user)
-            if record is None:
-                raise wire.NotEnrolled(user=user)
-            subject = record.header.record_id.hex()
+            subject = self._enrolled(user).header.record_id.hex()
         try:
             await asyncio.to_thread(self._agent.lockout.reset, subject)
         except StorageError as error:
             raise wire.StorageFault(what=str(error)) from error
 
+    async def Seal(self, *, user: str, name: str, secret_fd: FileDescriptor) -> None:  # noqa: D102 - the interface has it
+        self._require(Action.SEAL, user)
+        await sealing.put(self._agent.secrets, self._enrolled(user), name, secret_fd)
+
+    async def Unseal(  # noqa: D102 - the interface has it
+        self, *, user: str, name: str, timeout_ms: int | None = None
+    ) -> AsyncIterator[wire.UnsealReply]:
+        agent = self._agent
+        self._require(Action.UNSEAL, user)
+        timeout = replies.timeout(timeout_ms, agent.config.verify.timeout)
+        sealed = await sealing.box(agent.secrets, self._enrolled(user), name)
+        attempt = self._attempt(user)
+        reports = agent.worker.run(lambda session: attempts.verify(session, attempt), timeout, self._peer.uid)
+        async with aclosing(self._told(reports, user)) as told:
+            async for report in told:
+                if isinstance(report, Looked | Retry):
+                    yield {"progress": replies.progress(report)}
+                elif isinstance(report, Match):
+                    self._tell(MonitorEvent.verify_match, user, "unseal")
+                    secret = sealing.opened(sealed, report.secret, user, name)
+                    yield {"result": words.VerifyResult.verify_match, "secret_fd": secret}
+                else:
+                    self._tell(MonitorEvent.verify_no_match, user, "unseal")
+                    yield {"result": words.VerifyResult.verify_no_match}
+
+    async def ForgetSecret(self, *, user: str, name: str) -> None:  # noqa: D102 - the interface has it
+        self._require(Action.SEAL, user)
+        await sealing.forget(self._agent.secrets, self._enrolled(user), name)
+
     # A peer that hangs up cancels its method but not the thread that writes: what is written is always in the log.
-    def _store(self, record: Record) -> None:
+    def _store(self, record: Record) -> list[str]:
+        """Store a record; return the names of the secrets that were sealed to the one that it replaces."""
+        before = self._agent.roster.get(record.header.user)
         self._agent.roster.put(record)
         self._tell(MonitorEvent.enrolled, record.header.user)
+        return self._agent.secrets.forget_all(before) if before is not None else []
 
     def _forget(self, user: str) -> None:
+        # The record first: a power cut then leaves secrets that nobody can open, which the next start removes.
         record = self._agent.roster.remove(user)
         self._tell(MonitorEvent.removed, user)
+        self._agent.secrets.forget_all(record)
         self._agent.lockout.reset(record.header.record_id.hex())
+
+    def _enrolled(self, user: str) -> Record:
+        record = self._agent.roster.get(user)
+        if record is None:
+            raise wire.NotEnrolled(user=user)
+        return record
 
     def _require(self, action: Action, user: str | None) -> None:
         if not self._agent.policy.allows(self._peer, action, user):
@@ -218,13 +257,16 @@ class AgentService(wire.AgentInterface):
                 }
             case Enrolled(record):
                 try:
-                    await asyncio.to_thread(self._store, record)
+                    forgotten = await asyncio.to_thread(self._store, record)
                 except StorageError as error:
                     raise wire.StorageFault(what=str(error)) from error
-                return {
+                reply: wire.EnrollReply = {
                     "result": words.EnrollResult.enroll_completed,
                     "public_key": replies.text(record.helper.verify_key),
                 }
+                if forgotten:
+                    reply["reason"] = f"secrets sealed to the old key are gone, seal them again: {', '.join(forgotten)}"
+                return reply
 
     def _tell(self, event: MonitorEvent, user: str | None, reason: str = "") -> None:
         self._agent.audit.tell(event, self._peer, user, reason)

@@ -46,7 +46,7 @@ class HelperData:
     Attributes:
         sketch: from which a near enough face finds s.
         salt: 16 bytes, of Argon2id.
-        wrapped: S under the stretched key (nonce, ciphertext, tag).
+        wrapped: S under the stretched key (nonce, ciphertext, tag), bound to everything else here and to the header.
         verify_key: 32 bytes, Ed25519 public key.
         seal_key: 32 bytes, X25519 public key.
     """
@@ -57,6 +57,12 @@ class HelperData:
     verify_key: bytes
     seal_key: bytes
 
+    def bound(self, header: bytes) -> bytes:
+        """Return what ``wrapped`` is bound to: the record but for ``wrapped`` itself, as stored."""
+        c = self.sketch.c.astype("<u2").tobytes()
+        count = len(self.sketch.c).to_bytes(2, "little")
+        return b"".join((header, self.sketch.seed, self.salt, self.verify_key, self.seal_key, count, c))
+
 
 @dataclass(frozen=True)
 class Context:
@@ -66,7 +72,7 @@ class Context:
         pepper: 32 bytes derived from the device key.
         user: the user's name as UTF-8.
         record_id: 16 bytes.
-        header: the record's header, all of it, as stored.
+        header: all that the record says besides the helper data, as stored: no part of it can be exchanged.
     """
 
     pepper: bytes
@@ -111,13 +117,15 @@ class Extractor:
         salt = random(keys.SALT_BYTES)
         secret = random(keys.SECRET_BYTES)
         stretched = self._stretch(s, seed, salt, context)
-        return HelperData(
+        helper = HelperData(
             sketch=sketch,
             salt=salt,
-            wrapped=keys.wrap(secret, stretched, random(keys.NONCE_BYTES), context.header),
+            wrapped=b"",
             verify_key=bytes(keys.signing_key(secret).verify_key),
             seal_key=bytes(keys.sealing_key(secret).public_key),
         )
+        wrapped = keys.wrap(secret, stretched, random(keys.NONCE_BYTES), helper.bound(context.header))
+        return replace(helper, wrapped=wrapped)
 
     def sketch(self, embedding: npt.ArrayLike, seed: bytes, s: Integers) -> Sketch:
         """Hide s, (n,) int64 on [0, q), behind the face: c = A s + round(D U y) mod q."""
@@ -147,7 +155,7 @@ class Extractor:
     def secret(self, s: Integers, helper: HelperData, context: Context) -> bytes | None:
         """Rep, second half: S if s is the right one, else None. Costs one Argon2id run."""
         stretched = self._stretch(s, helper.sketch.seed, helper.salt, context)
-        return keys.unwrap(helper.wrapped, stretched, context.header)
+        return keys.unwrap(helper.wrapped, stretched, helper.bound(context.header))
 
     def rebind(
         self, s: Integers, helper: HelperData, sketch: Sketch, old: Context, new: Context, random: Random = os.urandom
@@ -157,11 +165,12 @@ class Extractor:
         Everything but the header is the same in both contexts. Costs one Argon2id run.
         """
         stretched = self._stretch(s, helper.sketch.seed, helper.salt, old)
-        secret = keys.unwrap(helper.wrapped, stretched, old.header)
+        secret = keys.unwrap(helper.wrapped, stretched, helper.bound(old.header))
         if secret is None:
             return None
-        wrapped = keys.wrap(secret, stretched, random(keys.NONCE_BYTES), new.header)
-        return replace(helper, sketch=sketch, wrapped=wrapped)
+        moved = replace(helper, sketch=sketch)
+        wrapped = keys.wrap(secret, stretched, random(keys.NONCE_BYTES), moved.bound(new.header))
+        return replace(moved, wrapped=wrapped)
 
     def project(self, embedding: npt.ArrayLike) -> Floats:
         """Return y = P (x - mu), (k,), of a checked embedding.

@@ -56,17 +56,17 @@ def stretch(s: bytes, *, pepper: bytes, binding: tuple[bytes, ...], salt: bytes,
     return stretched
 
 
-def wrap(secret: bytes, stretched: bytes, nonce: bytes, header: bytes) -> bytes:
-    """Encrypt S under the stretched key, bound to the record's header; 24 bytes nonce, then XChaCha20-Poly1305."""
+def wrap(secret: bytes, stretched: bytes, nonce: bytes, bound: bytes) -> bytes:
+    """Encrypt S under the stretched key, bound to the rest of the record; 24 bytes nonce, then XChaCha20-Poly1305."""
     key = kdf(stretched, "wrap")
-    return nonce + crypto_aead_xchacha20poly1305_ietf_encrypt(secret, header, nonce, key)
+    return nonce + crypto_aead_xchacha20poly1305_ietf_encrypt(secret, bound, nonce, key)
 
 
-def unwrap(wrapped: bytes, stretched: bytes, header: bytes) -> bytes | None:
+def unwrap(wrapped: bytes, stretched: bytes, bound: bytes) -> bytes | None:
     """Return S, or None when the tag says that this is not the key. The tag is the only verifier of a match."""
     nonce, ciphertext = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
     try:
-        secret: bytes = crypto_aead_xchacha20poly1305_ietf_decrypt(ciphertext, header, nonce, kdf(stretched, "wrap"))
+        secret: bytes = crypto_aead_xchacha20poly1305_ietf_decrypt(ciphertext, bound, nonce, kdf(stretched, "wrap"))
     except CryptoError:
         return None
     return secret

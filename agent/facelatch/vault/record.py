@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from nacl.bindings import (
@@ -21,7 +21,7 @@ from nacl.exceptions import CryptoError
 
 from facelatch.errors import RecordCorruptError, RecordKeyError, RecordParameterError, RecordVersionError
 from facelatch.l2fe.extractor import Context, HelperData, Sketch
-from facelatch.l2fe.keys import NONCE_BYTES, SALT_BYTES, WRAPPED_BYTES
+from facelatch.l2fe.keys import NONCE_BYTES, SALT_BYTES, TAG_BYTES, WRAPPED_BYTES
 from facelatch.l2fe.rotation import SEED_BYTES
 from facelatch.vault.device_key import DeviceKey
 
@@ -34,6 +34,7 @@ MAX_USER_BYTES = 255
 _DIGEST_BYTES = 32
 _KEY_ID_BYTES = 8
 _PUBLIC_KEY_BYTES = 32
+_PEPPER_BYTES = 32
 _PREFIX = struct.Struct(f"<3sB{_KEY_ID_BYTES}s")
 _HEADER = struct.Struct(f"<B{_DIGEST_BYTES}s{_KEY_ID_BYTES}s{RECORD_ID_BYTES}sIB")
 _ACCOUNT = struct.Struct("<BQHQ")
@@ -43,11 +44,11 @@ _REMEDY = "remove the user and enrol again"
 
 @dataclass(frozen=True)
 class Header:
-    """What a record is of; bound to the wrapped secret, so no part of it can be exchanged.
+    """What a record is of; bound to the wrapped secret, so that no part of it can be exchanged.
 
     Attributes:
         parameter_set: sha256 of the parameter set's file, 32 bytes.
-        key_id: 8 bytes, of the device key.
+        key_id: 8 bytes, of the device key it was made under.
         record_id: 16 random bytes.
         generation: 0 at enrolment, one more at each refresh.
         user: the user's name.
@@ -67,38 +68,64 @@ class Header:
 
 
 @dataclass(frozen=True)
+class Account:
+    """What is known of a user besides their face; bound to the wrapped secret like the header.
+
+    Attributes:
+        administrator: whether this user may manage others.
+        enrolled_usec: time of enrolment, microseconds since the epoch.
+        refreshes: how often the sketch was moved since that enrolment.
+        refreshed_usec: when it was last, 0 for never.
+    """
+
+    administrator: bool
+    enrolled_usec: int
+    refreshes: int = 0
+    refreshed_usec: int = 0
+
+    def encode(self) -> bytes:
+        """Return the account's bytes as they stand behind the header."""
+        flags = _ADMINISTRATOR if self.administrator else 0
+        return _ACCOUNT.pack(flags, self.enrolled_usec, self.refreshes, self.refreshed_usec)
+
+
+@dataclass(frozen=True)
 class Record:
     """A user's record in the clear; lives in the daemon's memory only.
 
     Attributes:
         header: what it is of.
-        administrator: whether this user may manage others.
-        enrolled_usec: time of enrolment, microseconds since the epoch.
+        account: what is known of the user.
         helper: the helper data.
-        refreshes: how often the sketch was moved since that enrolment.
-        refreshed_usec: when it was last, 0 for never.
+        pepper: 32 bytes, the pepper of the device key it was made under, once it is sealed under a later one.
     """
 
     header: Header
-    administrator: bool
-    enrolled_usec: int
+    account: Account
     helper: HelperData
-    refreshes: int = 0
-    refreshed_usec: int = 0
+    pepper: bytes | None = None
 
     def context(self, device_key: DeviceKey) -> Context:
         """Return what this record's key is bound to on the device with that key."""
-        return bind(self.header, device_key)
+        return bind(self.header, self.account, self.pepper or device_key.derive("pepper"))
 
 
-def bind(header: Header, device_key: DeviceKey) -> Context:
-    """Return what a key made under this header is bound to."""
+def bind(header: Header, account: Account, pepper: bytes) -> Context:
+    """Return what a key made under this header and account is bound to."""
     return Context(
-        pepper=device_key.derive("pepper"),
+        pepper=pepper,
         user=header.user.encode(),
         record_id=header.record_id,
-        header=header.encode(),
+        header=header.encode() + account.encode(),
     )
+
+
+def rekeyed(record: Record, old: DeviceKey) -> Record:
+    """Return the record ready to be sealed under another device key than the one it was opened with.
+
+    Its key still hangs on the pepper it was made with, which only the face could change; so that goes along.
+    """
+    return replace(record, pepper=record.pepper or old.derive("pepper"))
 
 
 def seal(record: Record, device_key: DeviceKey, random: Callable[[int], bytes] = os.urandom) -> bytes:
@@ -121,7 +148,7 @@ def unseal(data: bytes, device_key: DeviceKey, name: str) -> Record:
         RecordCorruptError, RecordVersionError, RecordKeyError: each names the record.
     """
     what = f"record {name}"
-    if len(data) < _PREFIX.size + NONCE_BYTES:
+    if len(data) < _PREFIX.size + NONCE_BYTES + TAG_BYTES:
         raise RecordCorruptError(f"{what} is truncated", _REMEDY)
     magic, version, key_id = _PREFIX.unpack_from(data)
     if magic != MAGIC:
@@ -138,7 +165,8 @@ def unseal(data: bytes, device_key: DeviceKey, name: str) -> Record:
         record = _decode(plain)
     except (CryptoError, ValueError, struct.error) as error:
         raise RecordCorruptError(f"{what} is truncated or altered", _REMEDY) from error
-    if record.header.record_id.hex() != name or record.header.key_id != key_id:
+    made_here = record.pepper is not None or record.header.key_id == key_id
+    if record.header.record_id.hex() != name or not made_here:
         raise RecordCorruptError(f"{what} holds another record", _REMEDY)
     return record
 
@@ -153,29 +181,14 @@ def require_parameters(record: Record, digest: bytes, q: int, k: int) -> None:
     name = record.header.record_id.hex()
     if record.header.parameter_set != digest:
         raise RecordParameterError(f"record {name} was made under another parameter set", "enrol the user again")
-    if record.helper.sketch.c.shape != (k,) or int(record.helper.sketch.c.max()) >= q:
+    c = record.helper.sketch.c
+    if c.shape != (k,) or int(c.max()) >= q:
         raise RecordCorruptError(f"record {name} does not fit its parameter set", _REMEDY)
 
 
 def _encode(record: Record) -> bytes:
-    helper = record.helper
-    return b"".join(
-        (
-            record.header.encode(),
-            _ACCOUNT.pack(
-                _ADMINISTRATOR if record.administrator else 0,
-                record.enrolled_usec,
-                record.refreshes,
-                record.refreshed_usec,
-            ),
-            helper.sketch.seed,
-            helper.salt,
-            helper.wrapped,
-            helper.verify_key,
-            helper.seal_key,
-            helper.sketch.c.astype("<u2").tobytes(),
-        )
-    )
+    bound = record.helper.bound(record.header.encode() + record.account.encode())
+    return bound + record.helper.wrapped + (record.pepper or b"")
 
 
 def _decode(plain: bytes) -> Record:
@@ -187,11 +200,16 @@ def _decode(plain: bytes) -> Record:
     flags, enrolled_usec, refreshes, refreshed_usec = _ACCOUNT.unpack(reader.take(_ACCOUNT.size))
     if flags & ~_ADMINISTRATOR:
         raise ValueError("unknown flags")
-    seed, salt, wrapped = reader.take(SEED_BYTES), reader.take(SALT_BYTES), reader.take(WRAPPED_BYTES)
+    account = Account(bool(flags & _ADMINISTRATOR), enrolled_usec, refreshes, refreshed_usec)
+    seed, salt = reader.take(SEED_BYTES), reader.take(SALT_BYTES)
     verify_key, seal_key = reader.take(_PUBLIC_KEY_BYTES), reader.take(_PUBLIC_KEY_BYTES)
-    c = np.frombuffer(reader.rest(), dtype="<u2").astype(np.int64)
+    count = int.from_bytes(reader.take(2), "little")
+    c = np.frombuffer(reader.take(2 * count), dtype="<u2").astype(np.int64)
+    wrapped, pepper = reader.take(WRAPPED_BYTES), reader.rest()
+    if len(pepper) not in (0, _PEPPER_BYTES):
+        raise ValueError("neither a pepper nor nothing at the end")
     helper = HelperData(Sketch(seed, c), salt, wrapped, verify_key, seal_key)
-    return Record(header, bool(flags & _ADMINISTRATOR), enrolled_usec, helper, refreshes, refreshed_usec)
+    return Record(header, account, helper, pepper or None)
 
 
 class _Reader:
