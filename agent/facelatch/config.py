@@ -27,18 +27,18 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class CameraConfig(_Section, frozen=True):
     """Which camera, and how it is asked for frames."""
 
-    backend: Literal["v4l2", "replay"] = "v4l2"
+    backend: Literal["picamera2", "v4l2", "replay"] = "v4l2"
     source: Annotated[str, Meta(min_length=1)] = "/dev/video0"
     width: Annotated[int, Meta(ge=160, le=4096)] = 640
     height: Annotated[int, Meta(ge=120, le=4096)] = 480
-    fps: Annotated[float, Meta(gt=0, le=240)] | None = None
+    fps: Annotated[float, Meta(ge=1, le=240)] | None = None
     loop: bool = True
 
 
 class DeviceKeyConfig(_Section, frozen=True):
     """Where the device key is kept."""
 
-    provider: Literal["host-file"] = "host-file"
+    provider: Literal["rpi-fw-crypto", "tpm2", "systemd-credential", "host-file"] = "host-file"
     path: Path = Path("/var/lib/facelatch/device.key")
 
 

@@ -23,6 +23,7 @@ from facelatch.face.quality import Hint
 from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
 from facelatch.vault.device_key import HostFileKey
+from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import Lockout
 from facelatch.vault.store import Store
 from tests.faces import moved, someone
@@ -64,7 +65,7 @@ def looks_of(x: np.ndarray, count: int, spread: float = 2.0) -> list[Look]:
 @pytest.fixture
 def roster(tmp_path: Path) -> Iterator[Roster]:
     with Store(tmp_path / "records") as store:
-        yield Roster(store, KEY, EXTRACTOR)
+        yield Roster(store, KeyRing(KEY), EXTRACTOR)
 
 
 @pytest.fixture
@@ -267,19 +268,49 @@ def test_a_refresh_keeps_keys_salt_and_rotation_and_shuts_out_the_old_generation
 def test_a_roster_opens_again_from_disk(anna: Roster, tmp_path: Path) -> None:
     anna._store.close()
     with Store(tmp_path / "records") as store:
-        again = Roster(store, KEY, EXTRACTOR)
+        again = Roster(store, KeyRing(KEY), EXTRACTOR)
         assert [record.header.user for record in again] == ["anna"]
         again.remove("anna")
         assert len(again) == 0
-        assert len(Roster(store, KEY, EXTRACTOR)) == 0
+        assert len(Roster(store, KeyRing(KEY), EXTRACTOR)) == 0
+
+
+def test_a_renewed_device_key_needs_no_face_and_the_old_one_opens_nothing(anna: Roster, tmp_path: Path) -> None:
+    renewed = HostFileKey(bytes(range(2, 34)))
+    anna.move(renewed)
+    assert isinstance(attempts.verify(Script(looks_of(ANNA, 3)), attempt(anna)), Match)
+    anna._store.close()
+    with Store(tmp_path / "records") as store:
+        again = Roster(store, KeyRing(renewed), EXTRACTOR)
+        assert isinstance(attempts.verify(Script(looks_of(ANNA, 3)), attempt(again)), Match)
+        with pytest.raises(RecordKeyError):
+            Roster(store, KeyRing(KEY), EXTRACTOR)
+
+
+def test_a_renewal_that_stopped_halfway_goes_on(anna: Roster, tmp_path: Path) -> None:
+    anna.put(anna.make("bob", BOB, administrator=False))
+    sealed = {path: path.read_bytes() for path in (tmp_path / "records").glob("*.rec")}
+    renewed = HostFileKey(bytes(range(2, 34)))
+    anna.move(renewed)
+    (path, data), _ = sealed.items()
+    path.write_bytes(data)
+    anna._store.close()
+    both = KeyRing(KEY)
+    both.next = renewed
+    with Store(tmp_path / "records") as store:
+        again = Roster(store, both, EXTRACTOR)
+        for person in (ANNA, BOB):
+            assert isinstance(attempts.verify(Script(looks_of(person, 3)), attempt(again)), Match)
+        again.move(renewed)
+        assert len(Roster(store, KeyRing(renewed), EXTRACTOR)) == 2
 
 
 def test_a_roster_refuses_to_start_on_a_record_it_cannot_use(anna: Roster, tmp_path: Path) -> None:
     anna._store.close()
     with Store(tmp_path / "records") as store:
         with pytest.raises(RecordKeyError):
-            Roster(store, HostFileKey(bytes(range(1, 33))), EXTRACTOR)
+            Roster(store, KeyRing(HostFileKey(bytes(range(1, 33)))), EXTRACTOR)
         (path,) = (tmp_path / "records").glob("*.rec")
         path.write_bytes(path.read_bytes()[:-1])
         with pytest.raises(RecordCorruptError):
-            Roster(store, KEY, EXTRACTOR)
+            Roster(store, KeyRing(KEY), EXTRACTOR)

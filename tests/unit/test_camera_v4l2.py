@@ -8,6 +8,7 @@ import fcntl
 import os
 import struct
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facelatch.camera import opened, v4l2
+from facelatch.camera import bounded, opened
 from facelatch.camera.v4l2 import V4l2Camera
 from facelatch.camera.v4l2_probe import probe
 from facelatch.camera.worker import Worker
@@ -144,6 +145,7 @@ class FakeCapture:
         self._opens = opens
         self._frames = frames
         self.stuck: threading.Event | None = None
+        self.interval = 0.0
         self.released = threading.Event()
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
@@ -153,6 +155,7 @@ class FakeCapture:
         assert not self.released.is_set()
         if self.stuck is not None:
             self.stuck.wait()
+        time.sleep(self.interval)
         self._frames -= 1
         if self._frames < 0:
             return False, np.empty((0, 0, 3), dtype=np.uint8)
@@ -165,7 +168,7 @@ class FakeCapture:
 @pytest.fixture
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     for limit in ("OPEN_LIMIT_S", "READ_LIMIT_S", "CLOSE_LIMIT_S"):
-        monkeypatch.setattr(v4l2, limit, 0.05)
+        monkeypatch.setattr(bounded, limit, 0.05)
 
 
 @pytest.fixture
@@ -266,6 +269,39 @@ def test_a_driver_that_hangs_at_the_start(device: Path) -> None:
     assert fault_of(V4l2Camera(str(device), start=start).open, "delivers no frames") is CameraFault.FROZEN
     stuck.set()
     assert capture.released.wait(5)
+
+
+@pytest.mark.usefixtures("short_limits")
+def test_a_camera_is_not_opened_before_its_driver_has_let_go(device: Path) -> None:
+    captures = [FakeCapture(), FakeCapture()]
+    started = iter(captures)
+    stuck = captures[0].stuck = threading.Event()
+    camera = V4l2Camera(str(device), start=lambda: next(started))
+    for _ in range(2):
+        assert fault_of(camera.open, "delivers no frames") is CameraFault.FROZEN
+    stuck.set()
+    assert captures[0].released.wait(5)
+    with opened(camera):
+        assert camera.read().sequence == 0
+    assert captures[1].released.is_set()
+
+
+def test_a_fault_is_told_within_three_seconds(device: Path) -> None:
+    # The real limits: a driver that hangs for good at its first frame is the slowest way to fail.
+    capture = FakeCapture()
+    capture.stuck = threading.Event()
+    start = time.monotonic()
+    assert fault_of(V4l2Camera(str(device), start=lambda: capture).open, "delivers") is CameraFault.FROZEN
+    assert max(bounded.OPEN_LIMIT_S, bounded.READ_LIMIT_S) + bounded.CLOSE_LIMIT_S < 3.0
+    assert time.monotonic() - start < 4.0, "three seconds, and time for a busy machine"
+    capture.stuck.set()
+
+
+def test_one_frame_a_second_is_no_fault(device: Path) -> None:
+    capture = FakeCapture()
+    capture.interval = 1.0
+    with opened(V4l2Camera(str(device), start=lambda: capture)) as camera:
+        assert [camera.read().sequence for _ in range(2)] == [0, 1]
 
 
 def test_an_exception_of_opencv_is_an_error_of_ours(device: Path) -> None:

@@ -29,8 +29,9 @@ class FakeCamera:
 
     name = "fake"
 
-    def __init__(self, images: Iterable[Image], *, live: bool = True) -> None:
+    def __init__(self, images: Iterable[Image], *, live: bool = True, fps: float = 1e9) -> None:
         self.live = live
+        self._fps = fps
         self.calls: list[str] = []
         self._images = iter(images)
         self._sequence = 0
@@ -43,7 +44,7 @@ class FakeCamera:
 
     def read(self) -> Frame:
         self._sequence += 1
-        return Frame(next(self._images), self._sequence - 1, 0.0)
+        return Frame(next(self._images), self._sequence - 1, self._sequence / self._fps)
 
     def close(self) -> None:
         self.calls.append("close")
@@ -106,6 +107,19 @@ def test_one_photograph_replayed_is_not_frozen() -> None:
         camera.read()
 
 
+@pytest.mark.parametrize(("level", "fault"), [(0, CameraFault.DARK), (100, CameraFault.FROZEN)])
+@pytest.mark.parametrize(("fps", "good"), [(1, 2), (2, 4), (5, 10)])
+def test_a_slow_camera_is_judged_by_the_time_it_took(level: int, fault: CameraFault, fps: float, good: int) -> None:
+    assert read_until_fault(Watched(FakeCamera(repeat(grey(level)), fps=fps))) == (fault, good)
+
+
+def test_a_slow_camera_that_shows_something_is_no_fault() -> None:
+    images = list(chain.from_iterable([grey(0), grey(0), grey(90), grey(90), grey(95)] for _ in range(10)))
+    camera = Watched(FakeCamera(images, fps=1))
+    for _ in images:
+        camera.read()
+
+
 def test_opening_starts_the_count_afresh() -> None:
     camera = Watched(FakeCamera(repeat(grey(0))))
     for _ in range(3):
@@ -138,21 +152,25 @@ def test_a_camera_is_closed_when_its_user_fails() -> None:
 
 
 def test_make_camera(tmp_path: Path) -> None:
-    assert BACKENDS == ("v4l2", "replay")
+    assert BACKENDS == ("v4l2", "picamera2", "replay")
     replay = make_camera("replay", str(tmp_path), fps=5, loop=False)
     assert (replay.name, replay.live) == (f"replay of {tmp_path}", False)
     for source in ("/dev/video3", "3"):
         camera = make_camera("v4l2", source)
         assert (camera.name, camera.live) == ("/dev/video3", True)
+    camera = make_camera("picamera2", "0")
+    assert (camera.name, camera.live) == ("picamera2 0", True)
 
 
 @pytest.mark.parametrize(
     ("backend", "source", "fps", "message"),
     [
-        ("gphoto", "x", None, "no camera back end 'gphoto': use one of v4l2, replay"),
+        ("gphoto", "x", None, "no camera back end 'gphoto': use one of v4l2, picamera2, replay"),
         ("replay", "", None, "no source"),
         ("replay", "a\0b", None, "no source"),
-        ("replay", "x", 0.0, "frames a second"),
+        ("picamera2", "/dev/video0", None, "'/dev/video0' is no camera of the picamera2 back end: give its number"),
+        ("replay", "x", 0.0, "frames a second: choose 1 to 240"),
+        ("replay", "x", 0.9, "frames a second"),
         ("replay", "x", float("nan"), "frames a second"),
         ("v4l2", "x", 1e9, "frames a second"),
     ],

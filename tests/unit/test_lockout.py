@@ -13,10 +13,11 @@ from hypothesis.strategies import floats, sampled_from
 from facelatch.errors import StorageError
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.files import sweep
+from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import DEVICE, FREE_FAILURES, MAX_FAILURES, Lockout, Wait, delay
 from tests.powercut import PowerCut, PowerCutFs
 
-KEY = HostFileKey(bytes(range(32)))
+KEY = KeyRing(HostFileKey(bytes(range(32))))
 ANNA, BOB = "0" * 32, "1" * 32
 
 
@@ -134,6 +135,17 @@ def test_the_file_names_nobody_and_is_private(tmp_path: Path, lockout: Lockout) 
     assert (tmp_path / "lockout").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_renewed_device_key_keeps_the_counts(tmp_path: Path, lockout: Lockout, clock: VirtualClock) -> None:
+    fail(lockout, 6)
+    renewed = HostFileKey(bytes(range(2, 34)))
+    lockout.move(renewed)
+    with pytest.raises(StorageError):
+        Lockout(tmp_path / "lockout", KEY, clock)
+    both = KeyRing(KEY.current)
+    both.next = renewed
+    assert seconds(Lockout(tmp_path / "lockout", both, clock).wait(ANNA)) == 60
+
+
 @pytest.mark.parametrize("spoil", ["flip", "truncate", "empty", "other key"])
 def test_a_damaged_file_is_refused_by_name(tmp_path: Path, lockout: Lockout, spoil: str) -> None:
     fail(lockout, 1)
@@ -147,7 +159,7 @@ def test_a_damaged_file_is_refused_by_name(tmp_path: Path, lockout: Lockout, spo
         case "empty":
             data.clear()
         case _:
-            key = HostFileKey(bytes(range(1, 33)))
+            key = KeyRing(HostFileKey(bytes(range(1, 33))))
     path.write_bytes(data)
     with pytest.raises(StorageError, match="lockout state"):
         Lockout(path, key, VirtualClock())

@@ -10,7 +10,7 @@ import numpy as np
 
 from facelatch.camera.protocol import Image
 
-V4L2_SELECT_S = 3
+V4L2_SELECT_S = 2
 """How long OpenCV waits for a V4L2 frame. Its own 10 s is longer than a person stands in front of a door, and the
 read-timeout property is not implemented for V4L2; this variable (whole seconds) is the only way to set it."""
 

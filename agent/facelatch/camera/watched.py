@@ -20,11 +20,41 @@ FROZEN_RUN = 15
 """Equal frames in a row before a live camera is called frozen. Sensor noise makes even two unlikely, but some cameras
 repeat frames to keep their rate in low light."""
 
+SLOW_RUN = 3
+SLOW_S = 2.0
+"""Fewer such frames are enough if they took this long: a slow camera would be judged too late by their number alone."""
+
 
 def mean_luminance(image: Image) -> float:
     """Return the mean luminance, 0 to 255 (Rec. 601), of an RGB picture (height, width, 3) uint8."""
     red, green, blue, _ = cv2.mean(image)
     return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+class _Run:
+    """Frames in a row that have something in common.
+
+    Args:
+        limit: as many as this are too many.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._count = 0
+        self._start = 0.0
+
+    def restart(self, frame: Frame, count: int) -> None:
+        """Count anew: none, or this frame alone."""
+        self._count = count
+        self._start = frame.time
+
+    def add(self, frame: Frame) -> bool:
+        """Count a frame; tell whether there are too many."""
+        if self._count == 0:
+            self._start = frame.time
+        self._count += 1
+        slow = self._count >= SLOW_RUN and frame.time - self._start >= SLOW_S
+        return slow or self._count >= self._limit
 
 
 class Watched:
@@ -39,8 +69,8 @@ class Watched:
 
     def _forget(self) -> None:
         self._last: Image | None = None
-        self._dark_run = 0
-        self._equal_run = 1
+        self._dark = _Run(DARK_RUN)
+        self._equal = _Run(FROZEN_RUN)
 
     @property
     def name(self) -> str:
@@ -71,12 +101,14 @@ class Watched:
 
         Raises:
             CameraError: as the wrapped camera; or ``DARK`` after ``DARK_RUN`` frames below ``DARK_LUMINANCE``, or
-                ``FROZEN`` after ``FROZEN_RUN`` equal frames from a live camera.
+                ``FROZEN`` after ``FROZEN_RUN`` equal frames from a live camera; or after ``SLOW_RUN`` of them that took
+                ``SLOW_S``.
         """
         frame = self._camera.read()
         dark = mean_luminance(frame.image) < DARK_LUMINANCE
-        self._dark_run = self._dark_run + 1 if dark else 0
-        if self._dark_run >= DARK_RUN:
+        if not dark:
+            self._dark.restart(frame, 0)
+        elif self._dark.add(frame):
             raise CameraError(
                 CameraFault.DARK,
                 f"camera {self.name} shows only black",
@@ -84,14 +116,14 @@ class Watched:
             )
         # A black picture may well repeat itself to the byte; that camera is dark and not frozen.
         if self.live and not dark:
-            self._watch_for_repeats(frame.image)
+            self._watch_for_repeats(frame)
         return frame
 
-    def _watch_for_repeats(self, image: Image) -> None:
-        equal = self._last is not None and np.array_equal(image, self._last)
-        self._equal_run = self._equal_run + 1 if equal else 1
-        self._last = image
-        if self._equal_run >= FROZEN_RUN:
+    def _watch_for_repeats(self, frame: Frame) -> None:
+        last, self._last = self._last, frame.image
+        if last is None or not np.array_equal(frame.image, last):
+            self._equal.restart(frame, 1)
+        elif self._equal.add(frame):
             raise CameraError(
                 CameraFault.FROZEN,
                 f"camera {self.name} repeats one picture",

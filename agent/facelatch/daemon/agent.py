@@ -12,6 +12,7 @@ from facelatch.daemon.roster import Roster
 from facelatch.daemon.worker import Worker
 from facelatch.l2fe.extractor import Extractor
 from facelatch.vault.device_key import DeviceKey
+from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import Lockout
 from facelatch.vault.secrets import Secrets
 
@@ -24,7 +25,7 @@ class Agent:
 
     config: Config
     policy: Policy
-    device_key: DeviceKey
+    ring: KeyRing
     extractor: Extractor
     roster: Roster
     secrets: Secrets
@@ -32,6 +33,25 @@ class Agent:
     worker: Worker
     audit: Audit
     live_camera: bool
+
+    @property
+    def device_key(self) -> DeviceKey:
+        """The device key in use."""
+        return self.ring.newest
+
+    def renew_device_key(self) -> None:
+        """Put everything under a new device key; after an error or a power cut, calling it again goes on.
+
+        Raises:
+            DeviceKeyError: the provider cannot make one, or the new one cannot take the old one's place.
+            StorageError: not all could be moved; both keys are kept.
+        """
+        key = self.ring.begin_rotation()
+        self.roster.move(key)
+        if self.secrets.key_id != key.key_id:
+            self.secrets.reseal(key)
+        self.lockout.move(key)
+        self.ring.finish_rotation()
 
     @property
     def device_id(self) -> bytes:

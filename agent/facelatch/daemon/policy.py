@@ -21,6 +21,7 @@ class Action(Enum):
     LIST_USERS = auto()
     REMOVE_USER = auto()
     RESET_LOCKOUT = auto()
+    REKEY = auto()
     SEAL = auto()
     UNSEAL = auto()
     MONITOR = auto()

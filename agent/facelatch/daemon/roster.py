@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,16 +16,30 @@ from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import Extractor, Integers
 from facelatch.l2fe.refresh import History
 from facelatch.vault.device_key import DeviceKey
-from facelatch.vault.record import RECORD_ID_BYTES, Account, Header, Record, bind, require_parameters, seal, unseal
+from facelatch.vault.key_ring import KeyRing
+from facelatch.vault.record import (
+    RECORD_ID_BYTES,
+    Account,
+    Header,
+    Record,
+    bind,
+    rekeyed,
+    require_parameters,
+    seal,
+    sealed_under,
+    unseal,
+)
 from facelatch.vault.store import Store
 
 
 class Roster:
     """Everyone who is enrolled.
 
+    Safe to use from several threads.
+
     Args:
         store: where sealed records are kept.
-        device_key: opens and seals them.
+        ring: the device keys that records may be sealed under.
         extractor: of the parameter set in use.
 
     Raises:
@@ -32,21 +47,30 @@ class Roster:
         StorageError: the store cannot be read.
     """
 
-    def __init__(self, store: Store, device_key: DeviceKey, extractor: Extractor) -> None:
+    def __init__(self, store: Store, ring: KeyRing, extractor: Extractor) -> None:
         self._store = store
-        self._key = device_key
+        self._key = ring.newest
         self._extractor = extractor
         self._records: dict[str, Record] = {}
+        # Held while disk and memory change together: methods run on threads.
+        self._lock = threading.Lock()
         contents = store.read_all()
         if contents.faults:
             raise contents.faults[0]
-        parameters = extractor.parameters
         for name, data in contents.records.items():
-            record = unseal(data, device_key, name)
-            require_parameters(record, parameters.digest, parameters.q, parameters.k)
-            if record.header.user in self._records:
-                raise RecordCorruptError(f"record {name} is a second one of the same user", "remove the older file")
-            self._records[record.header.user] = record
+            self._admit(self._open(name, data, ring), name)
+
+    def _open(self, name: str, data: bytes, ring: KeyRing) -> Record:
+        key = ring.find(sealed_under(data) or b"") or ring.newest
+        record = unseal(data, key, name)
+        return record if key.key_id == self._key.key_id else rekeyed(record, key)
+
+    def _admit(self, record: Record, name: str) -> None:
+        parameters = self._extractor.parameters
+        require_parameters(record, parameters.digest, parameters.q, parameters.k)
+        if record.header.user in self._records:
+            raise RecordCorruptError(f"record {name} is a second one of the same user", "remove the older file")
+        self._records[record.header.user] = record
 
     def __len__(self) -> int:
         """How many are enrolled."""
@@ -88,6 +112,21 @@ class Roster:
         Raises:
             StorageError: it is not stored, and what was there before still is.
         """
+        with self._lock:
+            self._put(record)
+
+    def move(self, key: DeviceKey) -> None:
+        """Seal every record under a new device key, durably, one by one; needs no face.
+
+        Raises:
+            StorageError: not all could be; those that were stay so, and this may be called again.
+        """
+        with self._lock:
+            old, self._key = self._key, key
+            for record in self:
+                self._put(record if key.key_id == old.key_id else rekeyed(record, old))
+
+    def _put(self, record: Record) -> None:
         self._store.put(record.header.record_id.hex(), seal(record, self._key))
         self._records[record.header.user] = record
 
@@ -118,8 +157,9 @@ class Roster:
             KeyError: nobody of that name is enrolled.
             StorageError: the record could not be removed; the user stays.
         """
-        self._store.remove(self._records[user].header.record_id.hex())
-        return self._records.pop(user)
+        with self._lock:
+            self._store.remove(self._records[user].header.record_id.hex())
+            return self._records.pop(user)
 
     def secret(self, s: Integers, record: Record) -> bytes | None:
         """Try a candidate s against a record; one Argon2id run."""

@@ -21,7 +21,7 @@ from facelatch.daemon.roster import Roster
 from facelatch.daemon.service import AgentService
 from facelatch.daemon.status_service import StatusService
 from facelatch.daemon.worker import Worker
-from facelatch.errors import DeviceKeyError, ParameterSetError, StorageError
+from facelatch.errors import ParameterSetError, StorageError
 from facelatch.face.detector import Detector
 from facelatch.face.encoder import Encoder
 from facelatch.face.path import FacePath
@@ -29,8 +29,7 @@ from facelatch.ipc.server import Server
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.models import DETECTOR, ENCODER, manifest, read_model
-from facelatch.vault.device_key import HostFileKey
-from facelatch.vault.files import sweep
+from facelatch.vault.key_providers import open_key_ring
 from facelatch.vault.lockout import BootClock, Lockout
 from facelatch.vault.secrets import Secrets
 from facelatch.vault.store import Store
@@ -75,21 +74,19 @@ def build(config: Config, stack: ExitStack) -> Agent:
     )
     camera.check()
     _require_directory(config.runtime)
-    device_key = _device_key(config)
+    ring = open_key_ring(config.device_key.provider, config.device_key.path, may_create=not _has_records(config.state))
     store = stack.enter_context(Store(config.state))
     extractor = Extractor(chosen)
-    roster = Roster(store, device_key, extractor)
-    secrets = Secrets(config.state / _SECRETS, device_key)
-    for fault in secrets.sweep(roster).faults:
-        # Unlike a record's fault this stops nothing: who has lost a secret can still unlock.
-        _log.warning("%s", fault)
-    lockout = Lockout(config.state / _LOCKOUT, device_key, BootClock())
+    roster = Roster(store, ring, extractor)
+    # Secrets that a renewal of the device key has not reached yet are still under the old one.
+    secrets = Secrets(config.state / _SECRETS, ring.current)
+    lockout = Lockout(config.state / _LOCKOUT, ring, BootClock())
     worker = Worker(camera, path)
     stack.callback(worker.close)
-    return Agent(
+    agent = Agent(
         config=config,
         policy=Policy(config),
-        device_key=device_key,
+        ring=ring,
         extractor=extractor,
         roster=roster,
         secrets=secrets,
@@ -98,6 +95,13 @@ def build(config: Config, stack: ExitStack) -> Agent:
         audit=Audit(),
         live_camera=camera.live,
     )
+    if ring.next is not None:
+        _log.info("going on with a renewal of the device key that was interrupted")
+        agent.renew_device_key()
+    for fault in secrets.sweep(roster).faults:
+        # Unlike a record's fault this stops nothing: who has lost a secret can still unlock.
+        _log.warning("%s", fault)
+    return agent
 
 
 async def _serve(config: Config, agent: Agent, ready: Callable[[], None]) -> None:
@@ -132,19 +136,6 @@ def _require_directory(runtime: Path) -> None:
         raise StorageError(
             f"there is no directory {runtime} for the sockets", "create it, or set runtime in the config"
         )
-
-
-def _device_key(config: Config) -> HostFileKey:
-    """Load the device key; the first start, when nothing is enrolled that needs an old one, makes it."""
-    path = config.device_key.path
-    if path.parent.is_dir():
-        sweep(path.parent)
-    try:
-        return HostFileKey.load(path)
-    except DeviceKeyError:
-        if path.exists() or path.is_symlink() or _has_records(config.state):
-            raise
-    return HostFileKey.create(path)
 
 
 def _has_records(state: Path) -> bool:

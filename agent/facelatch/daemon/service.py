@@ -20,8 +20,8 @@ from facelatch.daemon.agent import Agent
 from facelatch.daemon.attempts import Duplicate, Enrolled, EnrollReport, Looked, Match, Refused, Retry
 from facelatch.daemon.policy import Action
 from facelatch.daemon.signature import MAX_CHALLENGE_BYTES, MIN_CHALLENGE_BYTES, Statement
-from facelatch.daemon.worker import BusyError, DeadlineError, StoppedError
-from facelatch.errors import CameraError, StorageError
+from facelatch.daemon.worker import BusyError, DeadlineError, Session, StoppedError
+from facelatch.errors import CameraError, DeviceKeyError, StorageError
 from facelatch.ipc import interface as wire
 from facelatch.ipc import words
 from facelatch.ipc.peer import Peer
@@ -124,6 +124,24 @@ class AgentService(wire.AgentInterface):
             await asyncio.to_thread(self._agent.lockout.reset, subject)
         except StorageError as error:
             raise wire.StorageFault(what=str(error)) from error
+
+    async def Rekey(self) -> wire.RekeyReply:  # noqa: D102 - the interface has it
+        self._require(Action.REKEY, None)
+        agent = self._agent
+
+        # On the camera's thread, so that no attempt runs between two keys; a peer that hangs up does not stop it.
+        def renew(_: Session[None]) -> None:
+            agent.renew_device_key()
+
+        try:
+            async with aclosing(
+                self._told(agent.worker.run(renew, replies.MAX_TIMEOUT_MS, self._peer.uid), None)
+            ) as told:
+                async for _ in told:
+                    pass
+        except DeviceKeyError as error:
+            raise wire.StorageFault(what=str(error)) from error
+        return {"key_id": agent.device_key.key_id.hex()}
 
     async def Seal(self, *, user: str, name: str, secret_fd: FileDescriptor) -> None:  # noqa: D102 - the interface has it
         self._require(Action.SEAL, user)

@@ -21,9 +21,10 @@ from nacl.utils import random
 
 from facelatch.errors import StorageError
 from facelatch.l2fe.keys import NONCE_BYTES
-from facelatch.vault.device_key import DeviceKey
+from facelatch.vault.device_key import KEY_ID_BYTES, DeviceKey
 from facelatch.vault.files import MissingFileError, read_bounded, write_durably
 from facelatch.vault.filesystem import OS, FileSystem
+from facelatch.vault.key_ring import KeyRing
 
 DEVICE = "device"
 """Subject of attempts that name nobody."""
@@ -98,7 +99,7 @@ class Lockout:
 
     Args:
         path: the state file; made at the first failure.
-        device_key: encrypts it, since it tells who was tried.
+        ring: the device keys that it may be encrypted under, since it tells who was tried.
         clock: a virtual one in tests.
         fs: operations on the disk.
 
@@ -106,14 +107,14 @@ class Lockout:
         StorageError: the file is damaged, of another device key, or cannot be read.
     """
 
-    def __init__(self, path: Path, device_key: DeviceKey, clock: Clock, *, fs: FileSystem = OS) -> None:
+    def __init__(self, path: Path, ring: KeyRing, clock: Clock, *, fs: FileSystem = OS) -> None:
         self._path = path
-        self._key = device_key
+        self._key = ring.newest
         self._clock = clock
         self._fs = fs
         self._lock = threading.Lock()
         self._boot = clock.boot()
-        self._counts = self._load()
+        self._counts = self._load(ring)
 
     def wait(self, subject: str) -> Wait | None:
         """Say what an attempt of that subject (a record id or ``DEVICE``) must wait for, or None."""
@@ -147,6 +148,17 @@ class Lockout:
             if subject in self._counts:
                 self._store(subject, None)
 
+    def move(self, key: DeviceKey) -> None:
+        """Encrypt the counts under a new device key, durably.
+
+        Raises:
+            StorageError: they are not.
+        """
+        with self._lock:
+            self._key = key
+            if self._counts:
+                self._write(self._counts)
+
     def _store(self, subject: str, count: _Count | None) -> None:
         counts = {name: kept for name, kept in self._counts.items() if name != subject}
         if count is not None:
@@ -160,12 +172,13 @@ class Lockout:
         sealed = crypto_aead_xchacha20poly1305_ietf_encrypt(plain, prefix, nonce, self._key.derive("lockout"))
         write_durably(self._path, prefix + nonce + sealed, fs=self._fs)
 
-    def _load(self) -> dict[str, _Count]:
+    def _load(self, ring: KeyRing) -> dict[str, _Count]:
         try:
             data = read_bounded(self._path, _MAX_BYTES)
         except MissingFileError:
             return {}
-        state = self._open(data)
+        key = ring.find(data[len(_MAGIC) :][:KEY_ID_BYTES])
+        state = None if key is None else _open(data, key)
         if state is None:
             raise StorageError(
                 f"lockout state {self._path} is damaged or of another device key",
@@ -179,17 +192,17 @@ class Lockout:
         self._write(counts)
         return counts
 
-    def _open(self, data: bytes) -> _State | None:
-        prefix = _MAGIC + self._key.key_id
-        nonce, sealed = data[len(prefix) :][:NONCE_BYTES], data[len(prefix) + NONCE_BYTES :]
-        if not data.startswith(prefix) or len(nonce) < NONCE_BYTES:
-            return None
-        try:
-            key = self._key.derive("lockout")
-            plain = crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, prefix, nonce, key)
-            return msgspec.json.decode(plain, type=_State)
-        except (CryptoError, ValueError):
-            return None
+
+def _open(data: bytes, key: DeviceKey) -> _State | None:
+    prefix = _MAGIC + key.key_id
+    nonce, sealed = data[len(prefix) :][:NONCE_BYTES], data[len(prefix) + NONCE_BYTES :]
+    if not data.startswith(prefix) or len(nonce) < NONCE_BYTES:
+        return None
+    try:
+        plain = crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, prefix, nonce, key.derive("lockout"))
+        return msgspec.json.decode(plain, type=_State)
+    except (CryptoError, ValueError):
+        return None
 
 
 def delay(subject: str, failures: int) -> float:

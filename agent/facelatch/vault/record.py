@@ -171,6 +171,11 @@ def unseal(data: bytes, device_key: DeviceKey, name: str) -> Record:
     return record
 
 
+def sealed_under(data: bytes) -> bytes | None:
+    """Return the id of the device key that a sealed record names, or None where it is too short to name one."""
+    return bytes(_PREFIX.unpack_from(data)[2]) if len(data) >= _PREFIX.size else None
+
+
 def require_parameters(record: Record, digest: bytes, q: int, k: int) -> None:
     """Check that a record was made under the parameter set in use.
 

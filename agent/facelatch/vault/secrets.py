@@ -95,6 +95,11 @@ class Secrets:
         _make_directory(directory, fs)
         sweep(directory, fs=fs)
 
+    @property
+    def key_id(self) -> bytes:
+        """Id of the device key that secrets are stored under."""
+        return self._key.key_id
+
     def names(self, record: Record) -> list[str]:
         """Name the secrets of a user, in order. A file that cannot be read is left out; ``sweep`` reports it.
 

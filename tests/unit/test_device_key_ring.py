@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Renewing a device key, with the power going at every step of it, and the choice of a provider."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from facelatch.errors import ConfigError, DeviceKeyError
+from facelatch.vault.device_key import HostFileKey
+from facelatch.vault.files import sweep
+from facelatch.vault.key_providers import PROVIDERS, open_key_ring
+from facelatch.vault.key_ring import FileKeyRing, KeyRing, next_path
+from tests.powercut import FailingFs, PowerCut, PowerCutFs
+
+KEY = bytes(range(32))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A key's file."""
+    path = tmp_path / "device.key"
+    HostFileKey.create(path)
+    return path
+
+
+def reopen(path: Path) -> FileKeyRing:
+    return FileKeyRing(path, HostFileKey)
+
+
+def insist(step: Callable[[], object]) -> int:
+    """Try until it works; return how often it did not."""
+    failures = 0
+    while True:
+        try:
+            step()
+        except DeviceKeyError:
+            failures += 1
+        else:
+            return failures
+
+
+def test_a_whole_renewal(path: Path) -> None:
+    ring = reopen(path)
+    old = ring.current
+    assert (ring.next, ring.newest) == (None, old)
+    new = ring.begin_rotation()
+    assert new.key_id != old.key_id
+    assert (ring.current, ring.next, ring.newest) == (old, new, new)
+    assert (ring.find(old.key_id), ring.find(new.key_id), ring.find(bytes(8))) == (old, new, None)
+    ring.finish_rotation()
+    assert (ring.current, ring.next, ring.newest) == (new, None, new)
+    assert ring.find(old.key_id) is None
+    again = reopen(path)
+    assert (again.current.key_id, again.next) == (new.key_id, None)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_renewal_goes_on_after_a_restart(path: Path) -> None:
+    old, new = reopen(path).current, reopen(path).begin_rotation()
+    ring = reopen(path)
+    assert ring.next is not None
+    assert (ring.current.key_id, ring.next.key_id) == (old.key_id, new.key_id)
+    assert ring.begin_rotation().key_id == new.key_id
+    ring.finish_rotation()
+    assert reopen(path).current.key_id == new.key_id
+
+
+def test_finishing_what_was_not_begun(path: Path) -> None:
+    with pytest.raises(DeviceKeyError, match=r"no new device key .*: begin the renewal first"):
+        reopen(path).finish_rotation()
+
+
+def test_a_new_key_that_went_missing(path: Path) -> None:
+    ring = reopen(path)
+    ring.begin_rotation()
+    next_path(path).unlink()
+    with pytest.raises(DeviceKeyError, match=r"device\.key\.next is gone: restore that file"):
+        ring.finish_rotation()
+    assert ring.next is not None
+
+
+def test_a_new_key_is_checked_like_the_old(path: Path) -> None:
+    reopen(path).begin_rotation()
+    next_path(path).chmod(0o644)
+    with pytest.raises(DeviceKeyError, match=r"device\.key\.next is open to others"):
+        reopen(path)
+
+
+@pytest.mark.parametrize("keep_names", [True, False])
+def test_power_cut_at_every_step_loses_no_key(tmp_path: Path, keep_names: bool) -> None:
+    for cut_at in count():
+        path = tmp_path / f"{cut_at}" / "device.key"
+        path.parent.mkdir()
+        old = HostFileKey.create(path).key_id
+        fs = PowerCutFs(path.parent, cut_at)
+        in_use = {old}  # under which keys records may be sealed when the power goes
+        done = False
+        with suppress(PowerCut):
+            ring = FileKeyRing(path, HostFileKey, fs=fs)
+            new = ring.begin_rotation().key_id
+            in_use = {old, new}
+            in_use = {new}  # every record is sealed anew
+            ring.finish_rotation()
+            done = True
+        fs.fall(keep_names=keep_names)
+        sweep(path.parent)
+        ring = reopen(path)
+        assert all(ring.find(key_id) for key_id in in_use)
+        assert not done or ring.current.key_id == new
+        expected = ring.begin_rotation().key_id
+        ring.finish_rotation()
+        assert reopen(path).current.key_id == expected
+        if done:
+            break
+    assert cut_at >= 7
+
+
+def test_a_new_key_that_was_not_yet_durable_is_before_it_is_used(path: Path) -> None:
+    fs = PowerCutFs(path.parent, cut_at=100)
+    ring = FileKeyRing(path, HostFileKey, fs=fs)
+    HostFileKey.create(next_path(path))  # behind the back of fs: as it is when the agent was killed, not the power cut
+    new = ring.begin_rotation()
+    fs.fall(keep_names=False)
+    assert reopen(path).newest.key_id == new.key_id
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_disk_that_fails_once_at_any_step(tmp_path: Path, number: int) -> None:
+    for fail_at in count():
+        path = tmp_path / f"{fail_at}" / "device.key"
+        path.parent.mkdir()
+        old = HostFileKey.create(path).key_id
+        fs = FailingFs(number, fail_at=fail_at)
+        ring = FileKeyRing(path, HostFileKey, fs=fs)
+        failures = insist(ring.begin_rotation)
+        assert ring.current.key_id == old
+        new = ring.newest
+        assert reopen(path).newest.key_id == new.key_id
+        failures += insist(ring.finish_rotation)
+        assert reopen(path).current.key_id == ring.current.key_id == new.key_id
+        assert failures <= 1
+        if not failures:
+            break
+    assert fail_at >= 7
+
+
+def test_a_key_the_agent_cannot_renew() -> None:
+    ring = KeyRing(HostFileKey(KEY))
+    for step in (ring.begin_rotation, ring.finish_rotation):
+        with pytest.raises(
+            DeviceKeyError, match=r"cannot renew .*: seal a new credential with `systemd-creds encrypt`"
+        ):
+            step()
+    assert ring.next is None
+
+
+def test_the_first_start_makes_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "device.key"
+    made = open_key_ring("host-file", path, may_create=True).current
+    assert (made.provider, made.weak) == ("host-file", True)
+    for may_create in (True, False):
+        assert open_key_ring("host-file", path, may_create=may_create).current.key_id == made.key_id
+
+
+def test_with_records_no_key_is_made(tmp_path: Path) -> None:
+    with pytest.raises(DeviceKeyError, match="does not exist: restore it"):
+        open_key_ring("host-file", tmp_path / "device.key", may_create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_key_alone_is_not_taken_for_a_first_start(path: Path) -> None:
+    reopen(path).begin_rotation()
+    path.unlink()
+    with pytest.raises(DeviceKeyError, match="does not exist: restore it"):
+        open_key_ring("host-file", path, may_create=True)
+
+
+def test_what_is_no_key_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "device.key"
+    path.symlink_to("nowhere")
+    with pytest.raises(DeviceKeyError, match="is a symbolic link"):
+        open_key_ring("host-file", path, may_create=True)
+    with pytest.raises(DeviceKeyError, match=r"directory .* does not exist: create it"):
+        open_key_ring("host-file", tmp_path / "missing" / "device.key", may_create=True)
+
+
+def test_leftovers_of_a_power_cut_are_swept(path: Path) -> None:
+    (path.parent / f".{path.name}.0123456789abcdef.tmp").write_bytes(b"half a key")
+    open_key_ring("host-file", path, may_create=False)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_an_unknown_provider(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no device key provider 'yubikey': use one of rpi-fw-crypto, tpm2, "):
+        open_key_ring("yubikey", tmp_path / "key", may_create=True)
+    assert len(set(PROVIDERS)) == 4
