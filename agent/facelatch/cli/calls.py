@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call on a socket, its progress and its errors in plain words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from facelatch.cli.options import Exit
+from facelatch.phrases import describe_error, describe_progress
+
+if TYPE_CHECKING:
+    from asyncvarlink import VarlinkErrorReply
+
+Reply = Mapping[str, Any]
+
+
+def get_status(runtime: Path) -> Reply:
+    """Ask the agent how it is.
+
+    Raises:
+        AgentUnreachableError: nobody answers.
+    """
+    from facelatch.ipc.client import connect
+    from facelatch.ipc.interface import StatusInterface
+
+    async def call() -> Reply:
+        async with connect(StatusInterface, runtime / "status.sock") as agent:
+            return await agent.GetStatus()
+
+    return asyncio.run(call())
+
+
+def call_agent(runtime: Path, call: Callable[[Any], Awaitable[Reply]], as_json: bool) -> Reply:
+    """Make one call on the agent's socket; its errors are said in plain words and end the program."""
+    from asyncvarlink import VarlinkErrorReply
+
+    from facelatch.ipc.client import connect
+    from facelatch.ipc.interface import AgentInterface
+
+    async def connected() -> Reply:
+        async with connect(AgentInterface, runtime / "agent.sock") as agent:
+            return await call(agent)
+
+    try:
+        return asyncio.run(connected())
+    except VarlinkErrorReply as error:
+        refuse(error, as_json)
+
+
+def refuse(error: VarlinkErrorReply, as_json: bool) -> NoReturn:
+    """Say an error of the socket, and end the program with its status."""
+    name = error.name.rsplit(".", 1)[-1]
+    if as_json:
+        click.echo(json.dumps({"error": name, "parameters": error.paramstojson()}))
+    else:
+        click.echo(f"facelatch: {describe_error(name, error.paramstojson())}", err=True)
+    sys.exit(Exit.NO if name == "NotEnrolled" else Exit.ERROR)
+
+
+async def watch(replies: AsyncIterator[Reply], as_json: bool, *, to_stderr: bool = False) -> Reply:
+    """Show progress until the last reply, and return that."""
+    last: Reply = {}
+    shown = ""
+    async for reply in replies:
+        last = reply
+        if as_json:
+            print_json(reply)
+        elif (progress := reply.get("progress")) is not None:
+            text = describe_progress(str(progress.result), progress.remaining)
+            # A camera looks many times a second; a person wants to be told what changes.
+            if text and text != shown:
+                click.echo(text, err=to_stderr)
+                shown = text
+    return last
+
+
+def print_json(reply: Reply) -> None:
+    """Print a reply as one JSON object on a line, without what it leaves out."""
+    click.echo(json.dumps({key: _plain(value) for key, value in reply.items() if value is not None}))
+
+
+def _plain(value: Any) -> Any:
+    """Bring a reply's value to what JSON has: structures to objects, words to strings."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case list():
+            return [_plain(entry) for entry in value]
+        case dict():
+            return {key: _plain(entry) for key, entry in value.items()}
+        case _ if hasattr(value, "__dataclass_fields__"):
+            return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        case _:
+            return str(value)
