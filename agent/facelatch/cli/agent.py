@@ -22,10 +22,11 @@ from facelatch.phrases import describe_word
 @told
 def run(path: Path) -> None:
     """Run the agent in the foreground until SIGTERM."""
+    config = configuration.load(path)
     from facelatch.daemon.run import run as run_agent
 
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    run_agent(configuration.load(path))
+    run_agent(config)
 
 
 @click.command()
@@ -44,7 +45,7 @@ def demo(keep: bool) -> None:
 @told
 def status(as_json: bool, runtime: Path) -> None:
     """Say how the agent is."""
-    reply = get_status(runtime)
+    reply = get_status(runtime, as_json)
     if as_json:
         print_json(reply)
         return

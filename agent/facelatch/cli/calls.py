@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -16,36 +16,46 @@ from facelatch.cli.options import Exit
 from facelatch.phrases import describe_error, describe_progress
 
 if TYPE_CHECKING:
-    from asyncvarlink import VarlinkErrorReply
+    from asyncvarlink import VarlinkErrorReply, VarlinkInterface
+
+    from facelatch.ipc.interface import AgentInterface
+
+_Interface = TypeVar("_Interface", bound="VarlinkInterface")
 
 Reply = Mapping[str, Any]
 
 
-def get_status(runtime: Path) -> Reply:
-    """Ask the agent how it is.
+def get_status(runtime: Path, as_json: bool) -> Reply:
+    """Ask the agent how it is; its errors are said in plain words and end the program.
 
     Raises:
         AgentUnreachableError: nobody answers.
     """
-    from facelatch.ipc.client import connect
     from facelatch.ipc.interface import StatusInterface
 
-    async def call() -> Reply:
-        async with connect(StatusInterface, runtime / "status.sock") as agent:
-            return await agent.GetStatus()
-
-    return asyncio.run(call())
+    return _call(StatusInterface, runtime / "status.sock", lambda agent: agent.GetStatus(), as_json)
 
 
-def call_agent(runtime: Path, call: Callable[[Any], Awaitable[Reply]], as_json: bool) -> Reply:
-    """Make one call on the agent's socket; its errors are said in plain words and end the program."""
+def call_agent(runtime: Path, call: Callable[[AgentInterface], Awaitable[Reply]], as_json: bool) -> Reply:
+    """Make one call on the agent's socket; its errors are said in plain words and end the program.
+
+    Raises:
+        AgentUnreachableError: nobody answers.
+    """
+    from facelatch.ipc.interface import AgentInterface
+
+    return _call(AgentInterface, runtime / "agent.sock", call, as_json)
+
+
+def _call(
+    interface: type[_Interface], socket: Path, call: Callable[[_Interface], Awaitable[Reply]], as_json: bool
+) -> Reply:
     from asyncvarlink import VarlinkErrorReply
 
     from facelatch.ipc.client import connect
-    from facelatch.ipc.interface import AgentInterface
 
     async def connected() -> Reply:
-        async with connect(AgentInterface, runtime / "agent.sock") as agent:
+        async with connect(interface, socket) as agent:
             return await call(agent)
 
     try:

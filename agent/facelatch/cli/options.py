@@ -55,7 +55,8 @@ json_option = click.option(
 config_option = click.option(
     "--config",
     "path",
-    type=click.Path(path_type=Path),
+    # Whether it can be read is for us to say, in one line with the remedy.
+    type=click.Path(path_type=Path, readable=False),
     default=configuration.DEFAULT_PATH,
     show_default=True,
     help="The configuration file.",

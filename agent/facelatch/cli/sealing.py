@@ -85,5 +85,7 @@ def unseal(user: str, name: str, timeout_ms: int | None, runtime: Path) -> None:
 
 
 def _device_key_is_weak(runtime: Path) -> bool:
-    components = {component.name: str(component.state) for component in get_status(runtime)["components"]}
+    components = {
+        component.name: str(component.state) for component in get_status(runtime, as_json=False)["components"]
+    }
     return components.get("device_key") != "ok"

@@ -135,7 +135,8 @@ class Attempt:
             session.check()
             record = self._records[candidate.index]
             secret = self._roster.secret(candidate.s, record)
-            if secret is not None:
+            # Whoever was removed or enrolled anew while the camera looked is not let in by what they were before.
+            if secret is not None and self._roster.get(record.header.user) is record:
                 return Match(record, secret)
         return None
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy.typing as npt
 
-from facelatch.errors import RecordCorruptError
+from facelatch.errors import FacelatchError, RecordCorruptError
 from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import Extractor, Integers
 from facelatch.l2fe.refresh import History
@@ -30,6 +30,10 @@ from facelatch.vault.record import (
     unseal,
 )
 from facelatch.vault.store import Store
+
+
+class OvertakenError(FacelatchError):
+    """A record was made to follow one that is no longer there."""
 
 
 class Roster:
@@ -107,12 +111,20 @@ class Roster:
         return Record(header, account, self._extractor.generate(embedding, context, seed=seed))
 
     def put(self, record: Record) -> None:
-        """Store a record durably, in place of an older one of the same user, and only then know it.
+        """Store a record durably, in place of the one it was made to follow, and only then know it.
 
         Raises:
+            OvertakenError: since it was made, the user was removed, or enrolled anew.
             StorageError: it is not stored, and what was there before still is.
         """
         with self._lock:
+            before = self._records.get(record.header.user)
+            follows = None if before is None else (before.header.record_id, before.header.generation + 1)
+            expected = (record.header.record_id, record.header.generation) if record.header.generation else None
+            if follows != expected:
+                raise OvertakenError(
+                    "the user was enrolled or removed in the meantime", "look at the list and try again"
+                )
             self._put(record)
 
     def move(self, key: DeviceKey) -> None:

@@ -25,6 +25,7 @@ from facelatch.errors import ParameterSetError, StorageError
 from facelatch.face.detector import Detector
 from facelatch.face.encoder import Encoder
 from facelatch.face.path import FacePath
+from facelatch.ipc.listener import require_free
 from facelatch.ipc.server import Server
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.parameters import ParameterSet
@@ -32,7 +33,7 @@ from facelatch.models import DETECTOR, ENCODER, manifest, read_model
 from facelatch.vault.key_providers import open_key_ring
 from facelatch.vault.lockout import BootClock, Lockout
 from facelatch.vault.secrets import Secrets
-from facelatch.vault.store import Store
+from facelatch.vault.store import Store, require_usable
 
 AGENT_SOCKET = "agent.sock"
 STATUS_SOCKET = "status.sock"
@@ -73,7 +74,11 @@ def build(config: Config, stack: ExitStack) -> Agent:
         loop=config.camera.loop,
     )
     camera.check()
+    # What could fail is looked at before the first start makes a key and a directory.
     _require_directory(config.runtime)
+    for name in (AGENT_SOCKET, STATUS_SOCKET):
+        require_free(config.runtime / name)
+    require_usable(config.state)
     ring = open_key_ring(config.device_key.provider, config.device_key.path, may_create=not _has_records(config.state))
     store = stack.enter_context(Store(config.state))
     extractor = Extractor(chosen)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -19,6 +18,7 @@ from facelatch.daemon import attempts, replies, sealing
 from facelatch.daemon.agent import Agent
 from facelatch.daemon.attempts import Duplicate, Enrolled, EnrollReport, Looked, Match, Refused, Retry
 from facelatch.daemon.policy import Action
+from facelatch.daemon.roster import OvertakenError
 from facelatch.daemon.signature import MAX_CHALLENGE_BYTES, MIN_CHALLENGE_BYTES, Statement
 from facelatch.daemon.worker import BusyError, DeadlineError, Session, StoppedError
 from facelatch.errors import CameraError, DeviceKeyError, StorageError
@@ -242,7 +242,7 @@ class AgentService(wire.AgentInterface):
             raise wire.PermissionDenied(action="sign for that audience")
         try:
             nonce = base64.b64decode(challenge, validate=True)
-        except binascii.Error:
+        except ValueError:
             raise wire.InvalidArgument(parameter="challenge", problem="is not base64") from None
         if not MIN_CHALLENGE_BYTES <= len(nonce) <= MAX_CHALLENGE_BYTES:
             bounds = f"has {len(nonce)} bytes, not {MIN_CHALLENGE_BYTES} to {MAX_CHALLENGE_BYTES}"
@@ -276,6 +276,10 @@ class AgentService(wire.AgentInterface):
             case Enrolled(record):
                 try:
                     forgotten = await asyncio.to_thread(self._store, record)
+                except OvertakenError:
+                    user = record.header.user
+                    known = self._agent.roster.get(user) is not None
+                    raise (wire.AlreadyEnrolled if known else wire.NotEnrolled)(user=user) from None
                 except StorageError as error:
                     raise wire.StorageFault(what=str(error)) from error
                 reply: wire.EnrollReply = {

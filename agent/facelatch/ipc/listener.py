@@ -83,20 +83,37 @@ class Listener:
             self.path.unlink(missing_ok=True)
 
 
+def require_free(path: Path) -> None:
+    """See that a socket could be made at a path, and change nothing.
+
+    Raises:
+        AgentRunningError: somebody answers there.
+        SocketPathError: something else is there.
+    """
+    try:
+        _is_left_behind(path)
+    except OSError as error:
+        raise SocketPathError(f"{path} cannot be looked at ({error.strerror})", "check its directory") from error
+
+
 def _clear(path: Path) -> None:
     """Remove a socket that an agent left behind when it died."""
+    if _is_left_behind(path):
+        path.unlink(missing_ok=True)
+
+
+def _is_left_behind(path: Path) -> bool:
     try:
         found = path.lstat()
     except FileNotFoundError:
-        return
+        return False
     if not stat.S_ISSOCK(found.st_mode):
         raise SocketPathError(f"{path} is not a socket", "move it away, or configure another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
-            return
+            return True
         except BlockingIOError:
             pass  # so many are waiting there that somebody must be listening
     raise AgentRunningError(f"another agent answers on {path}", "stop it first")

@@ -156,6 +156,25 @@ def _read(path: Path) -> bytes:
     return read_bounded(path, MAX_RECORD_BYTES)
 
 
+def require_usable(directory: Path) -> None:
+    """See that a store could be opened in a directory, or made, and change nothing.
+
+    Raises:
+        StorageError: it is not private, or its parent does not exist.
+    """
+    try:
+        require_private(directory, directory.stat())
+    except FileNotFoundError as error:
+        if not directory.parent.is_dir():
+            raise _no_parent(directory) from error
+    except OSError as error:
+        raise storage_error("use", directory, error) from error
+
+
+def _no_parent(directory: Path) -> StorageError:
+    return StorageError(f"{directory.parent} does not exist", "create it, or correct the path")
+
+
 def _make_directory(directory: Path, fs: FileSystem) -> None:
     try:
         directory.mkdir(mode=0o700)
@@ -165,7 +184,7 @@ def _make_directory(directory: Path, fs: FileSystem) -> None:
         if not directory.is_dir():
             raise StorageError(f"{directory} is not a directory", "remove it, or correct the path") from error
     except FileNotFoundError as error:
-        raise StorageError(f"{directory.parent} does not exist", "create it, or correct the path") from error
+        raise _no_parent(directory) from error
     except OSError as error:
         raise storage_error("create", directory, error) from error
 
