@@ -43,9 +43,13 @@ class DeviceKeyConfig(_Section, frozen=True):
 
 
 class VerifyConfig(_Section, frozen=True):
-    """How long an attempt may take when the caller does not say."""
+    """How long an attempt may take when the caller does not say, and when it is told that nobody matched.
+
+    A no-match that came as soon as it is known would tell whether the name is enrolled and how much was tried.
+    """
 
     timeout: Seconds = 10.0
+    no_match_after: Annotated[float, Meta(ge=0, le=60)] = 2.0
 
 
 class EnrollConfig(_Section, frozen=True):

@@ -14,7 +14,7 @@ import pytest
 
 from facelatch import parameters
 from facelatch.daemon import attempts
-from facelatch.daemon.attempts import Duplicate, Enrolled, Looked, Match, NoMatch, Refused, Retry
+from facelatch.daemon.attempts import Duplicate, Enrolled, Looked, Match, NoMatch, Refusal, Refused, Retry
 from facelatch.daemon.roster import Roster
 from facelatch.daemon.worker import DeadlineError, Session, StoppedError
 from facelatch.errors import RecordCorruptError, RecordKeyError, StorageError
@@ -225,6 +225,22 @@ def test_looks_that_do_not_agree_are_refused_with_a_reason(roster: Roster) -> No
     assert len(roster) == 0
 
 
+def test_a_bystander_in_a_few_looks_is_left_out(roster: Roster) -> None:
+    looks = looks_of(BOB, 60)
+    looks[3] = looks_of(EVE, 1)[0]
+    result = attempts.enrol(Script(looks), attempts.EnrolmentPlan("bob", False, 9, 0.1), EXTRACTOR, roster)
+    assert isinstance(result, Enrolled)
+    roster.put(result.record)
+    assert isinstance(attempts.verify(Script(looks_of(BOB, 3)), attempt(roster)), Match)
+
+
+def test_a_face_too_near_the_average_is_refused(roster: Roster) -> None:
+    average = P.projection.mean + np.linalg.pinv(P.projection.matrix) @ (0.3 * P.spread)
+    average /= np.linalg.norm(average)
+    result = attempts.enrol(Script(looks_of(average, 60, spread=0.5)), plan("average"), EXTRACTOR, roster)
+    assert result == Refused(Refusal.WEAK)
+
+
 def test_a_face_enrolled_under_another_name_is_a_duplicate(anna: Roster) -> None:
     result = attempts.enrol(Script(looks_of(ANNA, 60)), plan("bob"), EXTRACTOR, anna)
     assert result == Duplicate()
@@ -285,6 +301,31 @@ def test_a_renewed_device_key_needs_no_face_and_the_old_one_opens_nothing(anna: 
         assert isinstance(attempts.verify(Script(looks_of(ANNA, 3)), attempt(again)), Match)
         with pytest.raises(RecordKeyError):
             Roster(store, KeyRing(KEY), EXTRACTOR)
+
+
+def test_a_renewal_that_fails_and_is_tried_again_loses_nobody(
+    anna: Roster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna.put(anna.make("bob", BOB, administrator=False))
+    renewed = HostFileKey(bytes(range(2, 34)))
+    put, failures = Store.put, iter([False, True])
+
+    def failing(store: Store, record_id: str, data: bytes) -> None:
+        if next(failures, False):
+            raise StorageError("no space", "free some")
+        put(store, record_id, data)
+
+    monkeypatch.setattr(Store, "put", failing)
+    with pytest.raises(StorageError):
+        anna.move(renewed)
+    for person in (ANNA, BOB):
+        assert isinstance(attempts.verify(Script(looks_of(person, 3)), attempt(anna)), Match)
+    anna.move(renewed)
+    anna._store.close()
+    with Store(tmp_path / "records") as store:
+        again = Roster(store, KeyRing(renewed), EXTRACTOR)
+        for person in (ANNA, BOB):
+            assert isinstance(attempts.verify(Script(looks_of(person, 3)), attempt(again)), Match)
 
 
 def test_a_renewal_that_stopped_halfway_goes_on(anna: Roster, tmp_path: Path) -> None:

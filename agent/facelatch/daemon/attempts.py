@@ -16,6 +16,7 @@ from facelatch.daemon.worker import DeadlineError, Session
 from facelatch.face.encoder import unit
 from facelatch.face.quality import Hint
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
+from facelatch.l2fe.strength import coset_bits
 from facelatch.vault.lockout import DEVICE, Lockout
 from facelatch.vault.record import Record
 
@@ -23,6 +24,13 @@ Embedding = npt.NDArray[np.float32]
 
 # Good looks after which an attempt is decided: easy cases end at the first, hard ones get a steadier mean.
 LOOKS = (1, 3, 5, 8)
+# A look at somebody else has a cosine to the mean of about 0, one at the same person above 0.5.
+MIN_COSINE = 0.4
+# With more outliers than this it is not clear who is being enrolled.
+MIN_KEPT = 0.75
+# One person in a hundred of lfw-dev lies below 17.5 (tools.build_parameters' folds); at 2^16 guesses of a tenth of a
+# second a search of everything that leaked takes under two hours.
+MIN_COSET_BITS = 16.0
 # Every third look of an enrolment is kept aside to see whether the record would open for it.
 _HELD_OUT = 3
 
@@ -57,6 +65,8 @@ class NoMatch:
 class Refusal(StrEnum):
     """Why an enrolment stores nothing; for the person who enrols."""
 
+    SEVERAL = "more than one person was seen; enrol again with nobody else in view"
+    WEAK = "a key from this face would be too easy to guess; use another way in"
     UNSTEADY = "the looks differ too much from each other; hold still, in even light, and enrol again"
 
 
@@ -193,11 +203,17 @@ def enrol(session: Session[EnrollReport], plan: EnrolmentPlan, extractor: Extrac
     Raises:
         DeadlineError: not enough good looks in the time given.
     """
-    looks = _gather(session, plan)
+    gathered = _gather(session, plan)
+    looks = _without_outliers(gathered)
+    if len(looks) < MIN_KEPT * len(gathered):
+        return Refused(Refusal.SEVERAL)
     aside = np.arange(len(looks)) % _HELD_OUT == _HELD_OUT - 1
     if not _opens(extractor, looks[~aside], looks[aside]):
         return Refused(Refusal.UNSTEADY)
     embedding = unit(looks.sum(axis=0))
+    parameters = extractor.parameters
+    if coset_bits(extractor.project(embedding), parameters.spread, parameters.cell) < MIN_COSET_BITS:
+        return Refused(Refusal.WEAK)
     others = [record for record in roster if record.header.user != plan.user]
     if Attempt(extractor, roster, others).decide(embedding, session) is not None:
         return Duplicate()
@@ -219,6 +235,12 @@ def _gather(session: Session[EnrollReport], plan: EnrolmentPlan) -> Embedding:
             if len(good) == plan.frames:
                 break
     return np.stack(good)
+
+
+def _without_outliers(looks: Embedding) -> Embedding:
+    """Drop the looks (m, d) that are of somebody else, by their cosine to the mean of all."""
+    kept: Embedding = looks[looks @ unit(looks.sum(axis=0)) >= MIN_COSINE]
+    return kept
 
 
 def _opens(extractor: Extractor, enrolled: Embedding, attempt: Embedding) -> bool:

@@ -134,9 +134,12 @@ class Roster:
             StorageError: not all could be; those that were stay so, and this may be called again.
         """
         with self._lock:
-            old, self._key = self._key, key
+            if key.key_id != self._key.key_id:
+                # All of them first: one that is not stored yet must not be taken for one made under the new key.
+                self._records = {user: rekeyed(record, self._key) for user, record in self._records.items()}
+                self._key = key
             for record in self:
-                self._put(record if key.key_id == old.key_id else rekeyed(record, old))
+                self._put(record)
 
     def _put(self, record: Record) -> None:
         self._store.put(record.header.record_id.hex(), seal(record, self._key))

@@ -57,6 +57,7 @@ class AgentService(wire.AgentInterface):
             raise wire.InvalidArgument(parameter="open_latch", problem="no latch is configured")
         signed_for = self._audience(challenge, audience)
         timeout = replies.timeout(timeout_ms, agent.config.verify.timeout)
+        started = time.monotonic()
         attempt = self._attempt(user)
         reports = agent.worker.run(lambda session: attempts.verify(session, attempt), timeout, self._peer.uid)
         async with aclosing(self._told(reports, user)) as told:
@@ -66,6 +67,7 @@ class AgentService(wire.AgentInterface):
                 elif isinstance(report, Match):
                     yield self._matched(report, signed_for)
                 else:
+                    await self._hold_back(started)
                     self._tell(MonitorEvent.verify_no_match, user)
                     yield {"result": words.VerifyResult.verify_no_match}
 
@@ -153,6 +155,7 @@ class AgentService(wire.AgentInterface):
         agent = self._agent
         self._require(Action.UNSEAL, user)
         timeout = replies.timeout(timeout_ms, agent.config.verify.timeout)
+        started = time.monotonic()
         sealed = await sealing.box(agent.secrets, self._enrolled(user), name)
         attempt = self._attempt(user)
         reports = agent.worker.run(lambda session: attempts.verify(session, attempt), timeout, self._peer.uid)
@@ -165,6 +168,7 @@ class AgentService(wire.AgentInterface):
                     secret = sealing.opened(sealed, report.secret, user, name)
                     yield {"result": words.VerifyResult.verify_match, "secret_fd": secret}
                 else:
+                    await self._hold_back(started)
                     self._tell(MonitorEvent.verify_no_match, user, "unseal")
                     yield {"result": words.VerifyResult.verify_no_match}
 
@@ -224,6 +228,10 @@ class AgentService(wire.AgentInterface):
             self._tell(MonitorEvent.locked_out, user)
             raise wire.LockedOut(retry_after_ms=None if wait.seconds is None else math.ceil(wait.seconds * 1000))
         return attempts.Attempt(agent.extractor, agent.roster, records, agent.lockout, subject)
+
+    async def _hold_back(self, started: float) -> None:
+        """Wait until a no-match may be told: always the same time after the request, whoever was asked for."""
+        await asyncio.sleep(max(0.0, started + self._agent.config.verify.no_match_after - time.monotonic()))
 
     def _locked_until(self, record: Record) -> int | None:
         """When a user's wait ends, in microseconds since the epoch; the end of time where only a reset ends it."""

@@ -71,6 +71,7 @@ def unseal(box: bytes, unlocked: bytes, user: str, name: str) -> bytes:
     try:
         plain = SealedBox(sealing_key(unlocked)).decrypt(box)
         context, *owner, secret = padded.unpack(plain, 4)
+        _require_sizes(box, secret)
     except (CryptoError, ValueError) as error:
         raise SecretCorruptError(
             f"secret {name!r} is damaged, or is sealed to other keys", "forget it and seal it again"
@@ -78,3 +79,8 @@ def unseal(box: bytes, unlocked: bytes, user: str, name: str) -> bytes:
     if not compare_digest(frame(context, *owner), frame(_CONTEXT, user.encode(), name.encode())):
         raise SecretMisplacedError(f"what is stored as secret {name!r} is another one", "forget it and seal it again")
     return secret
+
+
+def _require_sizes(box: bytes, secret: bytes) -> None:
+    if len(box) != BOX_BYTES or not 0 < len(secret) <= MAX_SECRET_BYTES:
+        raise ValueError("a size that sealing never gives")
