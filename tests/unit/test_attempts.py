@@ -26,7 +26,7 @@ from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import Lockout
 from facelatch.vault.store import Store
-from tests.faces import moved, someone
+from tests.faces import at, moved, someone
 
 P = parameters.read("standard")
 EXTRACTOR = Extractor(P)
@@ -235,8 +235,7 @@ def test_a_bystander_in_a_few_looks_is_left_out(roster: Roster) -> None:
 
 
 def test_a_face_too_near_the_average_is_refused(roster: Roster) -> None:
-    average = P.projection.mean + np.linalg.pinv(P.projection.matrix) @ (0.3 * P.spread)
-    average /= np.linalg.norm(average)
+    average = at(P, 0.5 * P.spread)
     result = attempts.enrol(Script(looks_of(average, 60, spread=0.5)), plan("average"), EXTRACTOR, roster)
     assert result == Refused(Refusal.WEAK)
 

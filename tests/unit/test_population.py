@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from facelatch.l2fe import population
-from facelatch.l2fe.strength import guesswork_bits
+from facelatch.l2fe.strength import coset_bits, guesswork_bits
 
 RNG = np.random.default_rng(3)
 SPREAD = np.array([5.0, 4.0, 3.0, 1.0, 0.5, 0.2])
@@ -47,3 +48,11 @@ def test_guesswork_of_a_cube_is_what_the_formula_says_by_hand() -> None:
     # One coordinate of variance 4 in cells of 1: 0.5 log2(2 pi e 4) - 0 - 0.5 log2(pi) = 2.2214 bits.
     assert abs(guesswork_bits([4.0], 1.0) - 2.2214) < 1e-3
     assert abs(guesswork_bits([4.0] * 10, 1.0) - guesswork_bits([4.0] * 10, 2.0) - 10) < 1e-9
+
+
+def test_a_typical_vector_has_the_coset_that_guesswork_says() -> None:
+    """Where every coordinate lies one deviation out, the ellipsoid through it is that of the population's entropy."""
+    spread = np.linspace(1.0, 4.0, 48)
+    assert abs(coset_bits(spread, spread, 5.0) - guesswork_bits(spread**2, 5.0)) < 0.2
+    assert coset_bits(0.5 * spread, spread, 5.0) == pytest.approx(coset_bits(spread, spread, 5.0) - 48)
+    assert coset_bits(np.zeros(48), spread, 5.0) == -np.inf

@@ -32,7 +32,7 @@ FILE = encode(ENTRY, KEY)
 
 names = st.text("abcdefghijklmnopqrstuvwxyz0123456789._-", min_size=1, max_size=64)
 users = st.text(min_size=1, max_size=63)  # at most four bytes each
-contents = st.binary(max_size=200) | st.binary(min_size=4090, max_size=4096)
+contents = st.binary(min_size=1, max_size=200) | st.binary(min_size=4090, max_size=4096)
 
 
 @given(secret=contents, user=users, name=names)
