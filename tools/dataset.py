@@ -51,13 +51,18 @@ class Embedded:
         return Embedded(self.embeddings[chosen], self.people[chosen], self.refused)
 
 
-def embed(dataset: Path) -> Embedded:
+def embed(dataset: Path, *, at_least: int = 1) -> Embedded:
     """Embed every image of ``dataset/<identity>/<image>`` by the shipped path, or take it from the cache.
+
+    Args:
+        dataset: the folder.
+        at_least: people with fewer images are left out.
 
     Raises:
         DatasetError: the folder is missing or holds no images.
     """
-    images = sorted(path for path in dataset.glob("*/*") if path.is_file())
+    folders = [sorted(path for path in folder.iterdir() if path.is_file()) for folder in sorted(dataset.glob("*/"))]
+    images = [image for folder in folders if len(folder) >= at_least for image in folder]
     if not images:
         raise DatasetError(f"no images in {dataset}", "give a folder with one folder of images a person")
     key = _cache_key(dataset, images)

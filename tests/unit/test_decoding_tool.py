@@ -150,10 +150,13 @@ def test_two_copies_need_both_halves() -> None:
 
 
 def test_the_number_of_children_is_put_back() -> None:
+    shipped = decoder.CHILDREN, decoder._CHILDREN_STEPS.tolist()
     with noise.children(6):
         assert decoder.CHILDREN == 6
         assert decoder._CHILDREN_STEPS.tolist() == [0, 1, -1, 2, -2, 3]
-    assert decoder._CHILDREN_STEPS.tolist() == [0, 1, -1, 2]
+    assert shipped == (decoder.CHILDREN, decoder._CHILDREN_STEPS.tolist())
+    with noise.children(shipped[0]):
+        assert decoder._CHILDREN_STEPS.tolist() == shipped[1]
 
 
 def test_owners_are_drawn_again_whole() -> None:

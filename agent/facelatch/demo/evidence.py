@@ -18,7 +18,8 @@ _STRIDE = 4
 
 def stored(stage: Stage) -> list[Path]:
     """Return every file the agent keeps: in the store, and beside the device key."""
-    return sorted(path for folder in (stage.state, stage.device_key.parent) for path in folder.iterdir())
+    folders = (stage.state, stage.device_key.parent)
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
 
 
 def only_record(stage: Stage) -> Path:
