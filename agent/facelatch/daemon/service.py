@@ -16,7 +16,17 @@ from asyncvarlink import FileDescriptor
 
 from facelatch.daemon import attempts, replies, sealing
 from facelatch.daemon.agent import Agent
-from facelatch.daemon.attempts import Duplicate, Enrolled, EnrollReport, Looked, Match, Refused, Retry
+from facelatch.daemon.attempts import (
+    Duplicate,
+    Enrolled,
+    EnrollReport,
+    Looked,
+    Match,
+    NoMatch,
+    Refused,
+    Retry,
+    VerifyReport,
+)
 from facelatch.daemon.policy import Action
 from facelatch.daemon.roster import OvertakenError
 from facelatch.daemon.signature import MAX_CHALLENGE_BYTES, MIN_CHALLENGE_BYTES, Statement
@@ -51,24 +61,17 @@ class AgentService(wire.AgentInterface):
         open_latch: bool | None = None,
         timeout_ms: int | None = None,
     ) -> AsyncIterator[wire.VerifyReply]:
-        agent = self._agent
         self._require(Action.VERIFY, user)
         if open_latch:
             raise wire.InvalidArgument(parameter="open_latch", problem="no latch is configured")
         signed_for = self._audience(challenge, audience)
-        timeout = replies.timeout(timeout_ms, agent.config.verify.timeout)
-        started = time.monotonic()
-        attempt = self._attempt(user)
-        reports = agent.worker.run(lambda session: attempts.verify(session, attempt), timeout, self._peer.uid)
-        async with aclosing(self._told(reports, user)) as told:
-            async for report in told:
+        async with aclosing(self._recognise(user, timeout_ms)) as reports:
+            async for report in reports:
                 if isinstance(report, Looked | Retry):
                     yield {"progress": replies.progress(report)}
                 elif isinstance(report, Match):
                     yield self._matched(report, signed_for)
                 else:
-                    await self._hold_back(started)
-                    self._tell(MonitorEvent.verify_no_match, user)
                     yield {"result": words.VerifyResult.verify_no_match}
 
     async def Enroll(  # noqa: D102 - the interface has it
@@ -154,22 +157,16 @@ class AgentService(wire.AgentInterface):
     ) -> AsyncIterator[wire.UnsealReply]:
         agent = self._agent
         self._require(Action.UNSEAL, user)
-        timeout = replies.timeout(timeout_ms, agent.config.verify.timeout)
-        started = time.monotonic()
+        # Before anyone has to look into the camera for it.
         sealed = await sealing.box(agent.secrets, self._enrolled(user), name)
-        attempt = self._attempt(user)
-        reports = agent.worker.run(lambda session: attempts.verify(session, attempt), timeout, self._peer.uid)
-        async with aclosing(self._told(reports, user)) as told:
-            async for report in told:
+        async with aclosing(self._recognise(user, timeout_ms)) as reports:
+            async for report in reports:
                 if isinstance(report, Looked | Retry):
                     yield {"progress": replies.progress(report)}
                 elif isinstance(report, Match):
-                    self._tell(MonitorEvent.verify_match, user, "unseal")
                     secret = sealing.opened(sealed, report.secret, user, name)
                     yield {"result": words.VerifyResult.verify_match, "secret_fd": secret}
                 else:
-                    await self._hold_back(started)
-                    self._tell(MonitorEvent.verify_no_match, user, "unseal")
                     yield {"result": words.VerifyResult.verify_no_match}
 
     async def ForgetSecret(self, *, user: str, name: str) -> None:  # noqa: D102 - the interface has it
@@ -203,6 +200,27 @@ class AgentService(wire.AgentInterface):
             self._agent.audit.refused(self._peer, user, wanted)
             raise wire.PermissionDenied(action=wanted)
 
+    async def _recognise(self, user: str | None, timeout_ms: int | None) -> AsyncGenerator[VerifyReport]:
+        """Look for a face; note how it ends, and tell that nobody matched no sooner than the configuration has it.
+
+        Raises:
+            As ``_attempt`` and ``_told``; InvalidArgument: the timeout is out of bounds.
+        """
+        agent = self._agent
+        timeout = replies.timeout(timeout_ms, agent.config.verify.timeout)
+        started = time.monotonic()
+        attempt = self._attempt(user)
+        reports = agent.worker.run(lambda session: attempts.verify(session, attempt), timeout, self._peer.uid)
+        async with aclosing(self._told(reports, user)) as told:
+            async for report in told:
+                if isinstance(report, Match):
+                    self._tell(MonitorEvent.verify_match, report.record.header.user)
+                elif isinstance(report, NoMatch):
+                    # Always at the same time after the request, whoever was asked for and whatever was tried.
+                    await asyncio.sleep(max(0.0, started + agent.config.verify.no_match_after - time.monotonic()))
+                    self._tell(MonitorEvent.verify_no_match, user)
+                yield report
+
     def _attempt(self, user: str | None) -> attempts.Attempt:
         """Prepare an attempt on the named user, or on everyone.
 
@@ -228,10 +246,6 @@ class AgentService(wire.AgentInterface):
             self._tell(MonitorEvent.locked_out, user)
             raise wire.LockedOut(retry_after_ms=None if wait.seconds is None else math.ceil(wait.seconds * 1000))
         return attempts.Attempt(agent.extractor, agent.roster, records, agent.lockout, subject)
-
-    async def _hold_back(self, started: float) -> None:
-        """Wait until a no-match may be told: always the same time after the request, whoever was asked for."""
-        await asyncio.sleep(max(0.0, started + self._agent.config.verify.no_match_after - time.monotonic()))
 
     def _locked_until(self, record: Record) -> int | None:
         """When a user's wait ends, in microseconds since the epoch; the end of time where only a reset ends it."""
@@ -260,7 +274,6 @@ class AgentService(wire.AgentInterface):
     def _matched(self, match: Match, signed_for: tuple[bytes, str] | None) -> wire.VerifyReply:
         user = match.record.header.user
         now = time.time_ns() // 1000
-        self._tell(MonitorEvent.verify_match, user)
         reply: wire.VerifyReply = {"result": words.VerifyResult.verify_match, "user": user, "time_usec": now}
         if signed_for is not None:
             challenge, audience = signed_for
