@@ -10,6 +10,8 @@ import click
 
 from facelatch import __version__
 from facelatch.cli import agent, people, sealing
+from facelatch.cli.aim import aim
+from facelatch.cli.doctor import doctor
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,6 +32,8 @@ for command in (
     people.remove,
     agent.status,
     agent.monitor,
+    doctor,
+    aim,
     sealing.seal,
     sealing.unseal,
     people.unlock_lockout,

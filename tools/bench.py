@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the agent costs, measured on the agent: ``python -m tools.bench [--json FILE]``.
+
+Times are medians over warm repeats on one thread; they belong to the machine they were taken on. Memory is the agent
+process's, from /proc.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+
+from facelatch import parameters
+from facelatch.demo import portrait
+from facelatch.demo.process import AgentProcess
+from facelatch.demo.stage import Scene, Stage
+from facelatch.face.alignment import align
+from facelatch.face.detector import Detector
+from facelatch.face.encoder import Encoder
+from facelatch.face.path import FacePath
+from facelatch.ipc.client import connect
+from facelatch.ipc.interface import AgentInterface
+from facelatch.l2fe import keys
+from facelatch.l2fe.decoder import Decoder
+from facelatch.l2fe.rotation import rotation
+from facelatch.models import DETECTOR, ENCODER, read_model
+
+_USERS = (1, 10, 100, 1000)
+_SEED = 5
+# NumPy's own threads would make one core's figures those of all; they can be forbidden only before it is loaded.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+Figures = dict[str, object]
+
+
+@click.command()
+@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here too.")
+def main(output: Path | None) -> None:
+    """Measure, show progress, and print a table."""
+    if not _ONE_THREAD.items() <= os.environ.items():
+        arguments = [sys.executable, "-m", "tools.bench", *sys.argv[1:]]
+        os.execve(sys.executable, arguments, {**os.environ, **_ONE_THREAD})  # noqa: S606 - this program once more
+    parts: list[Callable[[], Figures]] = [_face, _core, _agent]
+    figures: Figures = {}
+    with click.progressbar(parts, label="Measuring", file=sys.stderr) as bar:
+        for part in bar:
+            figures |= part()
+    click.echo("| figure | value |\n|---|---|")
+    for name, value in figures.items():
+        click.echo(f"| {name} | {value} |")
+    if output is not None:
+        output.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _face() -> Figures:
+    detector, encoder = Detector(read_model(DETECTOR)), Encoder(read_model(ENCODER), mirror=False)
+    path = FacePath(detector, Encoder(read_model(ENCODER)))
+    picture = portrait.read()
+    crop = align(picture, detector(picture)[0].points)
+    return {
+        "detect_ms": _median(lambda: detector(picture)),
+        "encode_int8_ms": _median(lambda: encoder(crop)),
+        "frame_ms": _median(lambda: path.look(picture)),
+    }
+
+
+def _core() -> Figures:
+    p = parameters.read("standard")
+    random = np.random.default_rng(_SEED)
+    decoder = Decoder(p.basis, p.beam)
+    targets = random.uniform(0, p.q, (max(_USERS), p.k))
+    radius = p.accept_radius * p.scale
+
+    def stretch() -> None:
+        keys.stretch(b"s", pepper=bytes(32), binding=(b"",), salt=bytes(16), cost=p.argon2id)
+
+    return {
+        "parameters_load_ms": _median(lambda: parameters.read("standard"), 5),
+        "rotation_ms": _median(lambda: rotation.__wrapped__(bytes(32), p.k), 9),
+        "decode_ms": {n: _median(partial(decoder, targets[:n], radius, 2), 9 if n < 1000 else 3) for n in _USERS},
+        "argon2id_ms": _median(stretch, 5),
+    }
+
+
+def _agent() -> Figures:
+    """Start the real agent on replayed pictures, and use it."""
+    with ExitStack() as stack:
+        stage = Stage(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fl-"))))
+        stage.paint(portrait.read())
+        stage.configure(pwd.getpwuid(os.getuid()).pw_name)
+        stage.show(Scene.ENROLMENT)
+        start = time.perf_counter()
+        agent = stack.enter_context(AgentProcess(stage))
+        asyncio.run(agent.ready())
+        ready = time.perf_counter() - start
+        figures: Figures = {"ready_ms": round(ready * 1e3), "rss_ready_mb": _memory(agent.pid, "VmRSS")}
+        asyncio.run(_verify(stage))
+        figures["rss_looked_mb"] = _memory(agent.pid, "VmRSS")
+        asyncio.run(_enroll(stage))
+        stage.show(Scene.RETURN)
+        figures["unlock_ms"] = _median(lambda: asyncio.run(_verify(stage)), 9)
+        figures["rss_after_unlocks_mb"] = _memory(agent.pid, "VmRSS")
+        figures["rss_peak_with_argon2id_mb"] = _memory(agent.pid, "VmHWM")
+        (record,) = stage.state.glob("*.rec")
+        figures["stored_bytes_per_user"] = record.stat().st_size
+        command = [sys.executable, "-m", "facelatch", "status", "--runtime", str(stage.runtime)]
+        figures["cli_status_ms"] = _median(
+            lambda: subprocess.run(command, check=True, capture_output=True),  # noqa: S603 - our own program
+            9,
+        )
+    return figures
+
+
+async def _verify(stage: Stage) -> None:
+    async with connect(AgentInterface, stage.runtime / "agent.sock") as agent:
+        async for _ in agent.Verify():
+            pass
+
+
+async def _enroll(stage: Stage) -> None:
+    async with connect(AgentInterface, stage.runtime / "agent.sock") as agent:
+        async for _ in agent.Enroll(user="bench"):
+            pass
+
+
+def _median(call: Callable[[], object], repeats: int = 25) -> float:
+    """Milliseconds of a call, after one that warms up."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return round(statistics.median(times) * 1e3, 2)
+
+
+def _memory(pid: int, field: str) -> float:
+    """Megabytes, from the kernel's count of the process."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith(f"{field}:"))
+    return round(int(kilobytes) / 1000, 1)
+
+
+if __name__ == "__main__":
+    main()
