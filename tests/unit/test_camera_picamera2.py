@@ -272,9 +272,8 @@ def test_a_camera_that_went_away(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_first_frame_is_told_within_three_seconds() -> None:
     Standin.frames.clear()
     camera = Picamera2Camera(0)
-    start = time.monotonic()
     assert fault_of(camera.open, "delivers no frames") is CameraFault.FROZEN
-    assert time.monotonic() - start < 4.0, "three seconds, and time for a busy machine"
+    assert max(bounded.OPEN_LIMIT_S, bounded.READ_LIMIT_S) + bounded.CLOSE_LIMIT_S < 3.0
     Standin.frames.set()
     assert works(camera)
 
