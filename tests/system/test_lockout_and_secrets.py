@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -51,6 +52,16 @@ def test_nobody_in_view_never_counts(anna: Agent) -> None:
         assert anna.cli("verify", "--user", "anna", "--timeout", "50").returncode == 2
     anna.show("anna")
     assert anna.cli("verify", "--user", "anna").returncode == 0
+
+
+def test_a_no_match_is_told_no_sooner_than_configured_and_never_lost_to_the_log(agent_with_anna: Agent) -> None:
+    agent_with_anna.settings["verify"] = {"no_match_after": 1.0}
+    agent_with_anna.start()
+    agent_with_anna.show("stranger")
+    start = time.monotonic()
+    assert agent_with_anna.cli("verify", "--user", "anna").returncode == 1
+    assert time.monotonic() - start >= 1.0
+    assert agent_with_anna.log.count("verify_no_match") == 1
 
 
 def test_a_secret_comes_back_to_its_face_only(anna: Agent) -> None:

@@ -216,9 +216,12 @@ class AgentService(wire.AgentInterface):
                 if isinstance(report, Match):
                     self._tell(MonitorEvent.verify_match, report.record.header.user)
                 elif isinstance(report, NoMatch):
-                    # Always at the same time after the request, whoever was asked for and whatever was tried.
-                    await asyncio.sleep(max(0.0, started + agent.config.verify.no_match_after - time.monotonic()))
-                    self._tell(MonitorEvent.verify_no_match, user)
+                    # Always at the same time after the request, whoever was asked for and whatever was tried; and
+                    # written down even if nobody waits for it.
+                    try:
+                        await asyncio.sleep(max(0.0, started + agent.config.verify.no_match_after - time.monotonic()))
+                    finally:
+                        self._tell(MonitorEvent.verify_no_match, user)
                 yield report
 
     def _attempt(self, user: str | None) -> attempts.Attempt:
