@@ -70,6 +70,8 @@ def test_members_may_watch_but_open_nobodys_secrets() -> None:
     assert not policy.allows(ANNA, Action.MONITOR)
     assert not policy.allows(BOB_IN_GROUP, Action.UNSEAL, "anna")
     assert policy.allows(ANNA, Action.UNSEAL, "anna")
+    assert policy.allows(ANNA, Action.REFRESH, "anna")
+    assert not policy.allows(BOB_IN_GROUP, Action.REFRESH, "anna")
 
 
 def test_a_group_that_does_not_exist_has_no_members() -> None:

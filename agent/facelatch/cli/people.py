@@ -20,15 +20,18 @@ from facelatch.phrases import describe_word
 @click.argument("user")
 @click.option("--administrator", is_flag=True, help="This user may manage others.")
 @click.option("--replace", is_flag=True, help="Make new keys for a user who is enrolled already.")
+@click.option("--add", is_flag=True, help="Unlock, then move the record a little towards that look; keys stay.")
 @json_option
 @runtime_option
 @told
-def enroll(user: str, administrator: bool, replace: bool, as_json: bool, runtime: Path) -> None:
+def enroll(user: str, administrator: bool, replace: bool, add: bool, as_json: bool, runtime: Path) -> None:
     """Enrol USER: look at the camera and turn the head a little until it says done."""
     from facelatch.ipc.interface import AgentInterface
     from facelatch.ipc.words import EnrollMode
 
-    mode = EnrollMode.replace if replace else EnrollMode.new
+    if add and (replace or administrator):
+        raise click.UsageError("--add changes neither keys nor rights: use it alone")
+    mode = EnrollMode.add if add else EnrollMode.replace if replace else EnrollMode.new
 
     async def call(agent: AgentInterface) -> Reply:
         return await watch(agent.Enroll(user=user, administrator=administrator, mode=mode), as_json)

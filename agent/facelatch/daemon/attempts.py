@@ -15,7 +15,7 @@ from facelatch.daemon.roster import Roster
 from facelatch.daemon.worker import DeadlineError, Session
 from facelatch.face.encoder import unit
 from facelatch.face.quality import Hint
-from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
+from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor, Integers
 from facelatch.l2fe.strength import coset_bits
 from facelatch.vault.lockout import DEVICE, Lockout
 from facelatch.vault.record import Record
@@ -51,10 +51,12 @@ class Looked:
 
 @dataclass(frozen=True)
 class Match:
-    """Someone was recognised: whose record, and the secret S their face unlocked."""
+    """Someone was recognised: whose record, the secret S their face unlocked, and from what. All of it short-lived."""
 
     record: Record
     secret: bytes
+    s: Integers
+    embedding: npt.ArrayLike
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class Attempt:
             secret = self._roster.secret(candidate.s, record)
             # Whoever was removed or enrolled anew while the camera looked is not let in by what they were before.
             if secret is not None and self._roster.get(record.header.user) is record:
-                return Match(record, secret)
+                return Match(record, secret, candidate.s, embedding)
         return None
 
 

@@ -18,6 +18,7 @@ class Action(Enum):
 
     VERIFY = auto()
     ENROLL = auto()
+    REFRESH = auto()
     LIST_USERS = auto()
     REMOVE_USER = auto()
     RESET_LOCKOUT = auto()
@@ -45,7 +46,7 @@ class Policy:
         match action:
             case Action.VERIFY:
                 return themselves or self._is_member(peer)
-            case Action.UNSEAL:
+            case Action.UNSEAL | Action.REFRESH:
                 return themselves
             case Action.MONITOR:
                 return self._is_member(peer)

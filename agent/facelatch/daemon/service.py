@@ -83,16 +83,20 @@ class AgentService(wire.AgentInterface):
         timeout_ms: int | None = None,
     ) -> AsyncIterator[wire.EnrollReply]:
         agent = self._agent
-        self._require(Action.ENROLL, user)
+        mode = mode or words.EnrollMode.new
+        self._require(Action.REFRESH if mode is words.EnrollMode.add else Action.ENROLL, user)
         replies.require_user_name(user)
         known = agent.roster.get(user) is not None
-        match mode or words.EnrollMode.new:
+        match mode:
             case words.EnrollMode.new if known:
                 raise wire.AlreadyEnrolled(user=user)
-            case words.EnrollMode.replace if not known:
+            case words.EnrollMode.replace | words.EnrollMode.add if not known:
                 raise wire.NotEnrolled(user=user)
             case words.EnrollMode.add:
-                raise wire.InvalidArgument(parameter="mode", problem="add is not available in this version")
+                async with aclosing(self._add(user, timeout_ms)) as added:
+                    async for reply in added:
+                        yield reply
+                return
         config = agent.config.enroll
         plan = attempts.EnrolmentPlan(user, bool(administrator), config.frames, config.seconds)
         timeout = replies.timeout(timeout_ms, config.timeout)
@@ -173,13 +177,33 @@ class AgentService(wire.AgentInterface):
         self._require(Action.SEAL, user)
         await sealing.forget(self._agent.secrets, self._enrolled(user), name)
 
+    async def _add(self, user: str, timeout_ms: int | None) -> AsyncGenerator[wire.EnrollReply]:
+        """Unlock, then move the record a little towards that look."""
+        async with aclosing(self._recognise(user, timeout_ms)) as reports:
+            async for report in reports:
+                if isinstance(report, Looked | Retry):
+                    yield {"progress": replies.progress(report)}
+                elif isinstance(report, Match):
+                    yield await self._refreshed(report)
+                else:
+                    yield _not_added("the face was not recognised")
+
+    async def _refreshed(self, match: Match) -> wire.EnrollReply:
+        roster, now = self._agent.roster, time.time_ns() // 1000
+        record = await asyncio.to_thread(roster.refreshed, match.record, match.s, match.embedding, now)
+        if record is None:
+            return _not_added("a look is added at most once a day, eight times in all, and only a good one")
+        return await self._kept(record)
+
     # A peer that hangs up cancels its method but not the thread that writes: what is written is always in the log.
     def _store(self, record: Record) -> list[str]:
         """Store a record; return the names of the secrets that were sealed to the one that it replaces."""
         before = self._agent.roster.get(record.header.user)
         self._agent.roster.put(record)
         self._tell(MonitorEvent.enrolled, record.header.user)
-        return self._agent.secrets.forget_all(before) if before is not None else []
+        if before is None or before.helper.seal_key == record.helper.seal_key:
+            return []
+        return self._agent.secrets.forget_all(before)
 
     def _forget(self, user: str) -> None:
         # The record first: a power cut then leaves secrets that nobody can open, which the next start removes.
@@ -298,21 +322,25 @@ class AgentService(wire.AgentInterface):
                     "reason": "this face is enrolled under another name; remove that one first",
                 }
             case Enrolled(record):
-                try:
-                    forgotten = await asyncio.to_thread(self._store, record)
-                except OvertakenError:
-                    user = record.header.user
-                    known = self._agent.roster.get(user) is not None
-                    raise (wire.AlreadyEnrolled if known else wire.NotEnrolled)(user=user) from None
-                except StorageError as error:
-                    raise wire.StorageFault(what=str(error)) from error
-                reply: wire.EnrollReply = {
-                    "result": words.EnrollResult.enroll_completed,
-                    "public_key": replies.text(record.helper.verify_key),
-                }
-                if forgotten:
-                    reply["reason"] = f"secrets sealed to the old key are gone, seal them again: {', '.join(forgotten)}"
-                return reply
+                return await self._kept(record)
+
+    async def _kept(self, record: Record) -> wire.EnrollReply:
+        """Store a record, and say so."""
+        try:
+            forgotten = await asyncio.to_thread(self._store, record)
+        except OvertakenError:
+            user = record.header.user
+            known = self._agent.roster.get(user) is not None
+            raise (wire.AlreadyEnrolled if known else wire.NotEnrolled)(user=user) from None
+        except StorageError as error:
+            raise wire.StorageFault(what=str(error)) from error
+        reply: wire.EnrollReply = {
+            "result": words.EnrollResult.enroll_completed,
+            "public_key": replies.text(record.helper.verify_key),
+        }
+        if forgotten:
+            reply["reason"] = f"secrets sealed to the old key are gone, seal them again: {', '.join(forgotten)}"
+        return reply
 
     def _tell(self, event: MonitorEvent, user: str | None, reason: str = "") -> None:
         self._agent.audit.tell(event, self._peer, user, reason)
@@ -335,3 +363,7 @@ class AgentService(wire.AgentInterface):
         except CameraError as error:
             self._tell(MonitorEvent.camera_fault, None, str(error))
             raise wire.CameraUnavailable(reason=words.CameraReason[error.fault.value], detail=str(error)) from error
+
+
+def _not_added(reason: str) -> wire.EnrollReply:
+    return {"result": words.EnrollResult.enroll_failed, "reason": reason}
