@@ -7,7 +7,7 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,15 @@ def test_a_camera_that_is_not_there(idle_agent: Agent) -> None:
     assert "facelatch: camera /dev/video-none is not there: plug it in" in result.stderr
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let programs be interrupted: whatever runs in the background was started with SIGINT ignored, and passes that on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_ends_it_cleanly(idle_agent: Agent) -> None:
     idle_agent.write_config()
     with subprocess.Popen(  # noqa: S603 - this checkout's own program
