@@ -80,7 +80,7 @@ def test_a_camera_that_is_not_there(idle_agent: Agent) -> None:
 
 @pytest.fixture
 def _interruptible() -> Iterator[None]:
-    """Let programs be interrupted: whatever runs in the background was started with SIGINT ignored, and passes that on."""
+    """Let programs be interrupted: what runs in the background has SIGINT ignored, and passes that on."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
