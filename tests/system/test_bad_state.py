@@ -71,7 +71,7 @@ def _new_key(agent: Agent) -> None:
     HostFileKey.create(agent.key)
 
 
-_ENROL_AGAIN = "remove the user and enrol again"
+_ENROL_AGAIN = "remove its file and enrol again"
 _OTHER_ID = "0" * 32 + ".rec"
 
 RECORDS: dict[str, tuple[Spoil, str, str]] = {
@@ -80,7 +80,7 @@ RECORDS: dict[str, tuple[Spoil, str, str]] = {
     "cut at the end": (_cut(-1), "is truncated or altered", _ENROL_AGAIN),
     "version altered": (_flip(3), "has format 0, this version reads 1", "update facelatch"),
     "content altered": (_flip(100), "is truncated or altered", _ENROL_AGAIN),
-    "of another parameter set": (_reseal(parameter_set=bytes(32)), "another parameter set", "enrol the user again"),
+    "of another parameter set": (_reseal(parameter_set=bytes(32)), "another parameter set", _ENROL_AGAIN),
     "of another device": (_new_key, "belongs to another device key", "restore that key"),
     "twice for one user": (_reseal(record_id=bytes(16)), "a second one of the same user", "remove the older file"),
     "under another id": (_rename(_OTHER_ID), "holds another record", _ENROL_AGAIN),

@@ -117,7 +117,7 @@ FAULTS: dict[str, tuple[Spoil, str, str, str, str]] = {
     "open key": (lambda a: a.key.chmod(0o644), "device key", "failed", "open to others (mode 0644)", "chmod"),
     "no key": (lambda a: a.key.unlink(), "device key", "missing", "does not exist", "restore it from a backup"),
     "key of zeros": (lambda a: a.key.write_bytes(bytes(32)), "device key", "failed", "is damaged", "restore it"),
-    "altered record": (_flip, "records", "failed", "truncated or altered", "remove the user and enrol again"),
+    "altered record": (_flip, "records", "failed", "truncated or altered", "remove its file and enrol again"),
     "another key": (_new_key, "records", "failed", "belongs to another device key", "restore that key"),
     "named record": (
         lambda a: _record(a).rename(a.state / "x.rec"),

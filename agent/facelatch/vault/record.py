@@ -39,7 +39,8 @@ _PREFIX = struct.Struct(f"<3sB{_KEY_ID_BYTES}s")
 _HEADER = struct.Struct(f"<B{_DIGEST_BYTES}s{_KEY_ID_BYTES}s{RECORD_ID_BYTES}sIB")
 _ACCOUNT = struct.Struct("<BQHQ")
 _ADMINISTRATOR = 0x01
-_REMEDY = "remove the user and enrol again"
+# An agent that does not start cannot be asked to remove the user.
+_REMEDY = "remove its file and enrol again"
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def unseal(data: bytes, device_key: DeviceKey, name: str) -> Record:
         raise RecordVersionError(f"{what} has format {version}, this version reads {VERSION}", "update facelatch")
     if key_id != device_key.key_id:
         raise RecordKeyError(
-            f"{what} belongs to another device key", "restore that key, or remove the user and enrol again"
+            f"{what} belongs to another device key", "restore that key, or remove its file and enrol again"
         )
     prefix, nonce, sealed = data[: _PREFIX.size], data[_PREFIX.size :][:NONCE_BYTES], data[_PREFIX.size + NONCE_BYTES :]
     try:
@@ -185,7 +186,7 @@ def require_parameters(record: Record, digest: bytes, q: int, k: int) -> None:
     """
     name = record.header.record_id.hex()
     if record.header.parameter_set != digest:
-        raise RecordParameterError(f"record {name} was made under another parameter set", "enrol the user again")
+        raise RecordParameterError(f"record {name} was made under another parameter set", _REMEDY)
     c = record.helper.sketch.c
     if c.shape != (k,) or int(c.max()) >= q:
         raise RecordCorruptError(f"record {name} does not fit its parameter set", _REMEDY)
