@@ -12,15 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facelatch.face.detector import Detector
-from facelatch.face.encoder import Encoder
-from facelatch.face.path import FacePath
-from facelatch.models import DETECTOR, ENCODER, read_model
+from facelatch.shipped import face_path
 
 
 def main(folder: Path, output: Path) -> None:
     """Write (m, 192) float32 embeddings, of the pictures in the order of their names."""
-    path = FacePath(Detector(read_model(DETECTOR)), Encoder(read_model(ENCODER)))
+    path = face_path()
     embeddings = []
     for picture in sorted(folder.iterdir()):
         pixels = cv2.imread(str(picture), cv2.IMREAD_COLOR)

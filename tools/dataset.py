@@ -19,10 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from facelatch.errors import FacelatchError
-from facelatch.face.detector import Detector
-from facelatch.face.encoder import Encoder
 from facelatch.face.path import FacePath
-from facelatch.models import DETECTOR, ENCODER, manifest, read_model
+from facelatch.models import DETECTOR, ENCODER, manifest
+from facelatch.shipped import face_path
 
 CACHE = Path("build") / "embeddings"
 UNREADABLE = "unreadable"
@@ -81,11 +80,6 @@ def embed(dataset: Path, *, at_least: int = 1) -> Embedded:
         counts=np.array(list(embedded.refused.values()), dtype=np.int64),
     )
     return embedded
-
-
-def face_path() -> FacePath:
-    """The face path as the daemon builds it."""
-    return FacePath(Detector(read_model(DETECTOR)), Encoder(read_model(ENCODER)))
 
 
 def _embed_all(images: list[Path]) -> Iterable[npt.NDArray[np.float32] | str]:

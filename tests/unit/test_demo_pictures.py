@@ -16,10 +16,10 @@ from facelatch.demo.errors import DemoError, PortraitError
 from facelatch.demo.likeness import LIMIT, likeness
 from facelatch.demo.stranger import stranger
 from facelatch.face.detector import Detector
-from facelatch.face.encoder import Encoder
 from facelatch.face.path import FacePath
 from facelatch.face.quality import Hint
-from facelatch.models import DETECTOR, ENCODER, read_model
+from facelatch.models import DETECTOR, read_model
+from facelatch.shipped import face_path
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def original() -> Image:
 
 @pytest.fixture(scope="module")
 def path() -> FacePath:
-    return FacePath(Detector(read_model(DETECTOR)), Encoder(read_model(ENCODER)))
+    return face_path()
 
 
 def digests(pictures: Iterable[Image]) -> list[str]:

@@ -22,14 +22,12 @@ from facelatch.daemon.service import AgentService
 from facelatch.daemon.status_service import StatusService
 from facelatch.daemon.worker import Worker
 from facelatch.errors import ParameterSetError, StorageError
-from facelatch.face.detector import Detector
-from facelatch.face.encoder import Encoder
-from facelatch.face.path import FacePath
 from facelatch.ipc.listener import require_free
 from facelatch.ipc.server import Server
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.parameters import ParameterSet
-from facelatch.models import DETECTOR, ENCODER, manifest, read_model
+from facelatch.models import ENCODER, manifest
+from facelatch.shipped import face_path
 from facelatch.vault.key_providers import open_key_ring
 from facelatch.vault.lockout import BootClock, Lockout
 from facelatch.vault.secrets import Secrets
@@ -64,7 +62,7 @@ def build(config: Config, stack: ExitStack) -> Agent:
     """
     chosen = parameters.read(config.parameters)
     _require_encoder(chosen)
-    path = FacePath(Detector(read_model(DETECTOR)), Encoder(read_model(ENCODER)))
+    path = face_path()
     camera = make_camera(
         config.camera.backend,
         config.camera.source,

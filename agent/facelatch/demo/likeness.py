@@ -14,10 +14,10 @@ import numpy as np
 
 from facelatch.camera.protocol import Image
 from facelatch.demo.errors import expect
-from facelatch.face.detector import Detector, Floats
-from facelatch.face.encoder import Encoder, unit
+from facelatch.face.detector import Floats
+from facelatch.face.encoder import unit
 from facelatch.face.path import FacePath
-from facelatch.models import DETECTOR, ENCODER, read_model
+from facelatch.shipped import face_path
 
 LIMIT: Final = 0.2
 """Cosine below which two sets pass for two people. Of the pairs of different people in lfw-dev every tenth lies above
@@ -31,7 +31,7 @@ def likeness(person: list[Image], others: list[Image]) -> float:
         DemoError: the quality gate refuses a picture.
     """
     with _silent_runtime():
-        path = FacePath(Detector(read_model(DETECTOR)), Encoder(read_model(ENCODER)))
+        path = face_path()
     mean = unit(_embed(path, person).sum(axis=0))
     return float((_embed(path, others) @ mean).max())
 
