@@ -1,12 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The face path with the models that ship: one place, so that the agent and whatever measures it see alike."""
+"""The face path with the models that ship, and the configured camera: whoever looks, looks through these."""
 
 from __future__ import annotations
 
+from facelatch.camera import Camera, make_camera
+from facelatch.config import CameraConfig
 from facelatch.face.detector import Detector
 from facelatch.face.encoder import Encoder
 from facelatch.face.path import FacePath
 from facelatch.models import DETECTOR, ENCODER, read_model
+
+
+def configured_camera(chosen: CameraConfig) -> Camera:
+    """Make the camera that a configuration asks for, not opened and not yet checked.
+
+    Raises:
+        ConfigError: as ``make_camera``.
+    """
+    return make_camera(
+        chosen.backend, chosen.source, width=chosen.width, height=chosen.height, fps=chosen.fps, loop=chosen.loop
+    )
 
 
 def face_path() -> FacePath:

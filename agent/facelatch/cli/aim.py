@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from facelatch import config as configuration
 from facelatch.cli.calls import print_json
@@ -59,21 +60,17 @@ def aim(path: Path, as_json: bool, seconds: float | None) -> None:
 
 def _views(chosen: CameraConfig, seconds: float | None) -> Generator[View, None, None]:
     """Look through the camera a few times a second; the camera is released however this ends."""
-    from facelatch.camera import make_camera, opened
+    from facelatch.camera import opened
     from facelatch.face.detector import Detector
     from facelatch.face.quality import Limits
     from facelatch.face.view import view
     from facelatch.models import DETECTOR, read_model
+    from facelatch.shipped import configured_camera
 
     detector, limits = Detector(read_model(DETECTOR)), Limits()
-    camera = make_camera(
-        chosen.backend,
-        chosen.source,
-        width=chosen.width,
-        height=chosen.height,
-        fps=chosen.fps or (_REPLAY_FPS if chosen.backend == "replay" else None),
-        loop=chosen.loop,
-    )
+    if chosen.fps is None and chosen.backend == "replay":
+        chosen = msgspec.structs.replace(chosen, fps=_REPLAY_FPS)
+    camera = configured_camera(chosen)
     with opened(camera):
         start, due = time.monotonic(), 0.0
         while seconds is None or time.monotonic() < start + seconds:

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from facelatch import parameters
-from facelatch.camera import make_camera
 from facelatch.config import Config
 from facelatch.daemon.agent import Agent
 from facelatch.daemon.audit import Audit
@@ -27,7 +26,7 @@ from facelatch.ipc.server import Server
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.models import ENCODER, manifest
-from facelatch.shipped import face_path
+from facelatch.shipped import configured_camera, face_path
 from facelatch.vault.key_providers import open_key_ring
 from facelatch.vault.lockout import BootClock, Lockout
 from facelatch.vault.secrets import Secrets
@@ -63,14 +62,7 @@ def build(config: Config, stack: ExitStack) -> Agent:
     chosen = parameters.read(config.parameters)
     _require_encoder(chosen)
     path = face_path()
-    camera = make_camera(
-        config.camera.backend,
-        config.camera.source,
-        width=config.camera.width,
-        height=config.camera.height,
-        fps=config.camera.fps,
-        loop=config.camera.loop,
-    )
+    camera = configured_camera(config.camera)
     camera.check()
     # What could fail is looked at before the first start makes a key and a directory.
     _require_directory(config.runtime)

@@ -143,9 +143,7 @@ class AgentService(wire.AgentInterface):
             agent.renew_device_key()
 
         try:
-            async with aclosing(
-                self._told(agent.worker.run(renew, replies.MAX_TIMEOUT_MS, self._peer.uid), None)
-            ) as told:
+            async with aclosing(self._told(agent.worker.run(renew, math.inf, self._peer.uid), None)) as told:
                 async for _ in told:
                     pass
         except DeviceKeyError as error:

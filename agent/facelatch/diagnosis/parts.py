@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from facelatch import models, parameters
-from facelatch.camera import make_camera
 from facelatch.config import Config
 from facelatch.diagnosis.finding import AS_ROOT, Finding, State, failed
 from facelatch.errors import CameraError, CameraFault, FacelatchError
+from facelatch.shipped import configured_camera
 
 
 def check_models() -> Iterator[Finding]:
@@ -51,14 +51,7 @@ def check_camera(chosen: Config, *, may_judge: bool = True) -> Finding:
     """
     camera = chosen.camera
     try:
-        make_camera(
-            camera.backend,
-            camera.source,
-            width=camera.width,
-            height=camera.height,
-            fps=camera.fps,
-            loop=camera.loop,
-        ).check()
+        configured_camera(camera).check()
     except CameraError as error:
         if error.fault is CameraFault.NO_PERMISSION and not may_judge:
             return Finding("camera", State.WEAK, error.problem, AS_ROOT)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +12,13 @@ from facelatch.config import Config
 from facelatch.diagnosis.finding import Finding, State, failed
 from facelatch.errors import DeviceKeyError, FacelatchError, RecordCorruptError, StorageError
 from facelatch.l2fe.parameters import ParameterSet
-from facelatch.vault.device_key import DeviceKey, FileKey, HostFileKey
+from facelatch.vault.device_key import DeviceKey
 from facelatch.vault.files import MissingFileError, read_bounded, require_private, storage_error
 from facelatch.vault.key_credential import DIRECTORY_VARIABLE, TPM2_KINDS, CredentialKey, Tpm2Key, sealed_with
-from facelatch.vault.key_firmware import FirmwareKey
+from facelatch.vault.key_providers import FILE_KEYS
 from facelatch.vault.key_ring import FileKeyRing, KeyRing
 from facelatch.vault.record import require_parameters, sealed_under, unseal
-from facelatch.vault.store import MAX_RECORD_BYTES, MAX_RECORDS
-
-_FILE_KEYS: dict[str, type[FileKey]] = {kind.provider: kind for kind in (FirmwareKey, HostFileKey)}
-_RECORD_NAME = re.compile(r"[0-9a-f]{32}")
+from facelatch.vault.store import MAX_RECORD_BYTES, MAX_RECORDS, RECORD_NAME
 
 
 def check_vault(chosen: Config) -> Iterator[Finding]:
@@ -55,14 +51,14 @@ def check_state(state: Path) -> Finding:
 def check_device_key(provider: str, path: Path) -> tuple[Finding, KeyRing | None]:
     """Load the device key; also return it, where it could be had."""
     try:
-        if provider in _FILE_KEYS:
+        if provider in FILE_KEYS:
             try:
                 path.lstat()
             except FileNotFoundError:
                 detail = f"{path} does not exist"
                 remedy = "start the agent, which makes it if nobody is enrolled; otherwise restore it from a backup"
                 return Finding("device key", State.MISSING, detail, remedy), None
-            ring: KeyRing = FileKeyRing(path, _FILE_KEYS[provider])
+            ring: KeyRing = FileKeyRing(path, FILE_KEYS[provider])
         elif DIRECTORY_VARIABLE not in os.environ:
             return _check_credential(provider, path), None
         else:
@@ -136,7 +132,7 @@ def check_records(state: Path, ring: KeyRing | None, chosen: ParameterSet) -> It
 
 
 def _open_record(path: Path, ring: KeyRing, chosen: ParameterSet, users: set[str]) -> str:
-    if not _RECORD_NAME.fullmatch(path.stem):
+    if not RECORD_NAME.fullmatch(path.stem):
         raise StorageError(f"{path} is not named like a record", "remove it, or restore its name")
     data = read_bounded(path, MAX_RECORD_BYTES)
     key = ring.find(sealed_under(data) or b"") or ring.newest

@@ -13,7 +13,7 @@ from facelatch.vault.key_credential import CredentialKey, Tpm2Key
 from facelatch.vault.key_firmware import FirmwareKey
 from facelatch.vault.key_ring import FileKeyRing, KeyRing, next_path
 
-_FILES: dict[str, type[FileKey]] = {kind.provider: kind for kind in (FirmwareKey, HostFileKey)}
+FILE_KEYS: dict[str, type[FileKey]] = {kind.provider: kind for kind in (FirmwareKey, HostFileKey)}
 _CREDENTIALS: dict[str, type[CredentialKey]] = {kind.provider: kind for kind in (Tpm2Key, CredentialKey)}
 
 PROVIDERS = (FirmwareKey.provider, Tpm2Key.provider, CredentialKey.provider, HostFileKey.provider)
@@ -37,9 +37,9 @@ def open_key_ring(provider: str, path: Path, *, may_create: bool) -> KeyRing:
     """
     if provider in _CREDENTIALS:
         return KeyRing(_CREDENTIALS[provider].load(path))
-    if provider not in _FILES:
+    if provider not in FILE_KEYS:
         raise ConfigError(f"there is no device key provider {provider!r}", f"use one of {', '.join(PROVIDERS)}")
-    kind = _FILES[provider]
+    kind = FILE_KEYS[provider]
     if path.parent.is_dir():
         sweep(path.parent)
     if may_create and not os.path.lexists(path) and not os.path.lexists(next_path(path)):

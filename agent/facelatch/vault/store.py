@@ -30,7 +30,7 @@ MAX_RECORDS = 1024
 
 _LOCK_NAME = ".lock"
 _SUFFIX = ".rec"
-_RECORD_ID = re.compile(r"[0-9a-f]{32}")
+RECORD_NAME = re.compile(r"[0-9a-f]{32}")
 
 
 class Contents(NamedTuple):
@@ -137,7 +137,7 @@ class Store:
     def _path(self, record_id: str) -> Path:
         if self._lock is None:
             raise StorageError(f"{self._directory} is closed", "report this as a bug")
-        if not _RECORD_ID.fullmatch(record_id):
+        if not RECORD_NAME.fullmatch(record_id):
             raise StorageError(f"{record_id!r} is not a record id", "report this as a bug")
         return self._directory / f"{record_id}{_SUFFIX}"
 
@@ -151,7 +151,7 @@ class Store:
 
 
 def _read(path: Path) -> bytes:
-    if not _RECORD_ID.fullmatch(path.stem):
+    if not RECORD_NAME.fullmatch(path.stem):
         raise StorageError(f"{path} is not named like a record", "remove it, or restore its name")
     return read_bounded(path, MAX_RECORD_BYTES)
 
