@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from facelatch.l2fe import decoder, lattice
 from facelatch.l2fe.decoder import Decoder
-from tools.decoding import bases, faces, leech, noise, rivals
+from tools import leech
+from tools.decoding import bases, faces, noise, rivals
 from tools.decoding.__main__ import main
 from tools.decoding.studies import level
 

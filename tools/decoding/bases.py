@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tools.decoding.leech import Integers
 from tools.decoding.noise import Flags, Floats, Removes
+from tools.leech import Integers
 
 # Distances equal but for rounding do not make an error.
 _TIE = 1e-9

@@ -11,13 +11,14 @@ import numpy as np
 from facelatch.l2fe import lattice
 from facelatch.l2fe.decoder import Decoder
 from facelatch.l2fe.parameters import ParameterSet
+from tools import leech
 from tools.build_parameters import BLOCK_SIZE
-from tools.decoding import bases, faces, leech, noise
+from tools.decoding import bases, faces, noise
 from tools.decoding.faces import Sample
-from tools.decoding.leech import Integers
 from tools.decoding.noise import Floats, Removes, bits
 from tools.decoding.studies import LEECH_BEAMS, against, level, side, span
 from tools.decoding.tables import Table, watched
+from tools.leech import Integers
 
 BLOCKS = (20, 24, 30, 40, 48)
 BASIS_BEAMS = (128, 512)

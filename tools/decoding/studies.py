@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from facelatch.l2fe.decoder import CHILDREN, Decoder
 from facelatch.l2fe.parameters import ParameterSet
-from tools.decoding import bases, faces, leech, noise, timing
+from tools import leech
+from tools.decoding import bases, faces, noise, timing
 from tools.decoding.faces import Sample
 from tools.decoding.noise import Floats, bits, decibels
 from tools.decoding.tables import Table, watched

@@ -10,8 +10,8 @@ import numpy as np
 
 from facelatch.l2fe.decoder import Decoder
 from facelatch.l2fe.extractor import MAX_CANDIDATES
-from tools.decoding.leech import Integers
 from tools.decoding.noise import Floats
+from tools.leech import Integers
 
 USERS = (1, 10, 100, 1000)
 # Noise of a good match, in sides of the cell.
