@@ -43,8 +43,8 @@ def gen_vector() -> dict[str, object]:
     """Gen with every value on the way."""
     p, stream = parameters(), Stream("gen")
     record, opened = gen(p, DEVICE_KEY, embedding(faces()["enrolled"]), USER, RECORD_ID, NOW, stream)
-    w = [centred(a - b, p.q) for a, b in zip(record.c, p.point(opened.s), strict=True)]
-    parts = p.digest, USER.encode(), RECORD_ID, record.seed, u16(opened.s)
+    w = [centred(a - b, p.modulus) for a, b in zip(record.c, opened.point, strict=True)]
+    parts = p.digest, USER.encode(), RECORD_ID, record.seed, u16(opened.point)
     return {
         "about": "Gen of the face 'enrolled' (embeddings.json), values in the order in which they arise",
         "parameters": p.digest.hex(),
@@ -53,7 +53,7 @@ def gen_vector() -> dict[str, object]:
         "record_id": RECORD_ID.hex(),
         "random": stream.so_far().hex(),
         "seed": record.seed.hex(),
-        "s": " ".join(map(str, opened.s)),
+        "point": " ".join(map(str, opened.point)),
         "w": " ".join(map(str, w)),
         "c": " ".join(map(str, record.c)),
         "salt": record.salt.hex(),

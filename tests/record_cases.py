@@ -208,7 +208,7 @@ def broken_inside() -> dict[str, Case]:
             "A name one byte longer than its length says.", head + b"\x03" + plain[HEADER.size :]
         ),
         "name-beyond-the-end": corrupt("The name's length runs over the end.", head + b"\xffanna"),
-        "c-equal-to-q": corrupt("An entry of c is q.", replace(record, c=[p.q, *record.c[1:]]).plain()),
+        "c-equal-to-modulus": corrupt("An entry of c is Q.", replace(record, c=[p.modulus, *record.c[1:]]).plain()),
         "c-of-65535": corrupt("An entry of c is the largest u16.", replace(record, c=[*record.c[:-1], 65535]).plain()),
         "c-one-short": corrupt("c has an entry less, and k says so.", replace(record, c=record.c[:-1]).plain()),
         "c-one-more": corrupt("c has an entry more, and k says so.", replace(record, c=[*record.c, 0]).plain()),
@@ -245,7 +245,7 @@ def flipped() -> dict[str, Case]:
         "ed25519-public-key": replace(record, ed25519=flip(record.ed25519, 0)),
         "x25519-public-key": replace(record, x25519=flip(record.x25519, 0)),
         "c-low-bit": replace(record, c=[record.c[0] ^ 1, *record.c[1:]]),
-        "c-high-bit": replace(record, c=[record.c[0] ^ 4096, *record.c[1:]]),
+        "c-high-bit": replace(record, c=[record.c[0] ^ 2048, *record.c[1:]]),
         "wrapped-nonce": replace(record, wrapped=flip(record.wrapped, 0)),
         "wrapped-secret": replace(record, wrapped=flip(record.wrapped, 24)),
         "wrapped-tag": replace(record, wrapped=flip(record.wrapped, 71)),

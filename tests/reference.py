@@ -23,7 +23,6 @@ from tests.reference_lattice import (
     Vector,
     centred,
     dot,
-    mask,
     nearest_point,
     need,
     rotation,
@@ -174,7 +173,7 @@ def open_record(file: bytes, record_id: bytes, device_key: bytes, p: Parameters)
     need(record.record_id == record_id, "holds another record")
     need(record.pepper != b"" or record.key_id == file[4:12], "made under another key, and no pepper")
     need(record.parameters == p.digest, "parameters", Reason.PARAMETERS)
-    need(len(record.c) == p.k and max(record.c) < p.q, "c")
+    need(len(record.c) == p.k and max(record.c) < p.modulus, "c")
     return record
 
 
@@ -190,14 +189,14 @@ def rekey(record: Record, old: bytes) -> Record:
 class Opened:
     """What enrolment makes and a matching face recovers."""
 
-    s: list[int]
+    point: list[int]
     stretched: bytes
     big_s: bytes
 
 
-def stretch(p: Parameters, device_key: bytes, record: Record, s: list[int]) -> bytes:
-    """The stretched key of a guess s."""
-    data = frame(b"facelatch/l2fe/1", p.digest, record.user.encode(), record.record_id, record.seed, u16(s))
+def stretch(p: Parameters, device_key: bytes, record: Record, point: list[int]) -> bytes:
+    """The stretched key of a guess."""
+    data = frame(b"facelatch/l2fe/1", p.digest, record.user.encode(), record.record_id, record.seed, u16(point))
     pepper = record.pepper or kdf(device_key, "pepper")
     return argon2id(blake2b(pepper, data), record.salt, p.passes, p.memory_kib)
 
@@ -240,20 +239,16 @@ def gen(
     """Enrol, for the first time or in place of the record before. Randomness is drawn in the document's order."""
     seed = before.seed if before else random(32)
     generation = before.generation + 1 if before else 0
-    s: list[int] = []
-    while len(s) < p.n:
-        drawn = [value & mask(p.q) for (value,) in struct.iter_unpack("<H", random(2 * p.n))]
-        s += [value for value in drawn if value < p.q]
-    s = s[: p.n]
+    point = p.point([value % p.modulus for (value,) in struct.iter_unpack("<H", random(2 * p.k))])
     w = [round(value) for value in in_lattice_units(p, seed, p.face(usable(x, p)))]
-    c = [(a + b) % p.q for a, b in zip(p.point(s), w, strict=True)]
+    c = [(a + b) % p.modulus for a, b in zip(point, w, strict=True)]
     salt = random(16)
     big_s = random(32)
     ed25519, x25519 = public_keys(big_s)
     header = p.digest, key_id(device_key), record_id, generation, user
     record = Record(*header, 0, now, 0, 0, seed, salt, b"", ed25519, x25519, c)
-    stretched = stretch(p, device_key, record, s)
-    return replace(record, wrapped=wrap(record, stretched, big_s, random(24))), Opened(s, stretched, big_s)
+    stretched = stretch(p, device_key, record, point)
+    return replace(record, wrapped=wrap(record, stretched, big_s, random(24))), Opened(point, stretched, big_s)
 
 
 def wrap(record: Record, stretched: bytes, big_s: bytes, nonce: bytes) -> bytes:
@@ -268,19 +263,16 @@ def unwrap(record: Record, stretched: bytes) -> bytes:
 
 
 def rep(p: Parameters, device_key: bytes, x: Vector, record: Record, within: float | None = None) -> Opened:
-    """Recover S from a face of one user: of the points near t, only the nearest is tried.
-
-    Where nothing is near, a search to the whole accept radius takes minutes; `within` narrows it.
-    """
-    radius = p.accept_radius if within is None else within
+    """Recover S from a face of one user: of the points near t, only the nearest is tried."""
+    radius = p.radius(1) if within is None else within
     shift = in_lattice_units(p, record.seed, p.face(usable(x, p)))
     t = [a - b for a, b in zip(record.c, shift, strict=True)]
-    point = nearest_point(p, t, radius * p.scale)
-    if point is None:
+    near = nearest_point(p, t, radius * p.scale)
+    if near is None:
         raise RefusedError(Reason.NO_MATCH, "nothing near")
-    s = [value % p.q for value in point[: p.n]]
-    stretched = stretch(p, device_key, record, s)
-    return Opened(s, stretched, unwrap(record, stretched))
+    point = [value % p.modulus for value in near]
+    stretched = stretch(p, device_key, record, point)
+    return Opened(point, stretched, unwrap(record, stretched))
 
 
 # --- signature
@@ -302,15 +294,15 @@ def sign(big_s: bytes, message: bytes) -> bytes:
 # --- refresh
 
 
-def enrolled_face(p: Parameters, record: Record, s: list[int]) -> Vector:
+def enrolled_face(p: Parameters, record: Record, point: list[int]) -> Vector:
     """Y = U^T w / D."""
-    w = [float(centred(a - b, p.q)) for a, b in zip(record.c, p.point(s), strict=True)]
+    w = [float(centred(a - b, p.modulus)) for a, b in zip(record.c, point, strict=True)]
     return [value / p.scale for value in times(transposed(rotation(record.seed, p.k)), w)]
 
 
 def refresh(p: Parameters, record: Record, opened: Opened, fresh: Vector, now: int, random: Random) -> Record | None:
     """The record moved towards a fresh y', or None where it stays. Switched on, and live: the caller knows."""
-    enrolled = enrolled_face(p, record, opened.s)
+    enrolled = enrolled_face(p, record, opened.point)
     e = [a - b for a, b in zip(fresh, enrolled, strict=True)]
     length = math.sqrt(dot(e, e))
     since = now - max(record.refreshed, record.enrolled)
@@ -318,6 +310,6 @@ def refresh(p: Parameters, record: Record, opened: Opened, fresh: Vector, now: i
         return None
     factor = min(0.25 * length, 0.5) / length
     move = [round(value) for value in in_lattice_units(p, record.seed, [factor * value for value in e])]
-    c = [(a + b) % p.q for a, b in zip(record.c, move, strict=True)]
+    c = [(a + b) % p.modulus for a, b in zip(record.c, move, strict=True)]
     moved = replace(record, c=c, generation=record.generation + 1, refreshes=record.refreshes + 1, refreshed=now)
     return replace(moved, wrapped=wrap(moved, opened.stretched, opened.big_s, random(24)))

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from functools import lru_cache
 from itertools import count
 from typing import Any, Final
@@ -19,11 +20,11 @@ from typing import Any, Final
 Vector = list[float]
 Matrix = list[list[float]]
 
-FORMAT: Final = "facelatch/parameters/1"
+FORMAT: Final = "facelatch/parameters/2"
 FIELDS: Final = {
-    **dict.fromkeys(("format", "name", "lattice_seed", "mean", "projection", "spread", "basis"), (str,)),
-    **dict.fromkeys(("k", "n", "q", "beam", "argon2id_passes", "argon2id_memory_kib"), (int,)),
-    **dict.fromkeys(("scale", "accept_radius"), (int, float)),
+    **dict.fromkeys(("format", "name", "mean", "projection", "spread", "basis"), (str,)),
+    **dict.fromkeys(("block", "copies", "modulus", "beam", "argon2id_passes", "argon2id_memory_kib"), (int,)),
+    **dict.fromkeys(("scale", "accept_radius", "far_exponent"), (int, float)),
     "encoders": (list,),
     "measured": (dict,),
 }
@@ -77,14 +78,9 @@ def transposed(matrix: Matrix) -> Matrix:
     return [list(column) for column in zip(*matrix, strict=True)]
 
 
-def centred(value: int, q: int) -> int:
-    """The residue in [-q/2, q/2), for odd q."""
-    return (value + q // 2) % q - q // 2
-
-
-def mask(q: int) -> int:
-    """All the bits that q - 1 needs."""
-    return int((1 << (q - 1).bit_length()) - 1)
+def centred(value: int, modulus: int) -> int:
+    """The residue in [-Q/2, Q/2)."""
+    return (value + modulus // 2) % modulus - modulus // 2
 
 
 # --- parameter set
@@ -95,22 +91,36 @@ class Parameters:
     """A parameter set and what follows from it."""
 
     digest: bytes
-    k: int
-    n: int
-    q: int
+    block: int
+    copies: int
+    modulus: int
     scale: float
     accept_radius: float
+    far_exponent: float
     passes: int
     memory_kib: int
     mean: Vector
     projection: Matrix
     spread: Vector
     basis: list[list[int]]
-    x: list[list[int]]
 
-    def point(self, s: list[int]) -> list[int]:
-        """A s mod q with A = [I; X]."""
-        return s + [sum(a * b for a, b in zip(row, s, strict=True)) % self.q for row in self.x]
+    @property
+    def k(self) -> int:
+        """Dimension."""
+        return self.block * self.copies
+
+    def point(self, coefficients: list[int]) -> list[int]:
+        """Sum of the basis vectors, each so many times, modulo Q, copy by copy."""
+        found = []
+        for part in rows(coefficients, self.block):
+            for column in range(self.block):
+                total = sum(times * row[column] for times, row in zip(part, self.basis, strict=True))
+                found.append(total % self.modulus)
+        return found
+
+    def radius(self, users: int) -> float:
+        """Largest distance of a match when any of so many users may be meant."""
+        return self.accept_radius / math.pow(users, 1 / self.far_exponent)
 
     def face(self, x: Vector) -> Vector:
         """Y = P (x - mu)."""
@@ -131,18 +141,6 @@ def rows(values: list[Any], width: int) -> list[list[Any]]:
     return [values[i : i + width] for i in range(0, len(values), width)]
 
 
-def expand_x(seed: bytes, k: int, n: int, q: int) -> list[list[int]]:
-    """X from SHAKE-128, by rejection."""
-    wanted, length = (k - n) * n, 64
-    while True:
-        stream = hashlib.shake_128(seed).digest(length)
-        words = [word & mask(q) for (word,) in struct.iter_unpack("<H", stream)]
-        accepted = [word for word in words if word < q]
-        if len(accepted) >= wanted:
-            return rows(accepted[:wanted], n)
-        length *= 2
-
-
 def determinant(matrix: list[list[int]]) -> int:
     """Exact, by Bareiss's elimination without fractions."""
     m, sign, before = [list(row) for row in matrix], 1, 1
@@ -156,6 +154,20 @@ def determinant(matrix: list[list[int]]) -> int:
             m[r] = [(a * m[i][i] - m[r][i] * b) // before for a, b in zip(m[r], m[i], strict=True)]
         before = m[i][i]
     return sign * m[-1][-1]
+
+
+def inverse(matrix: list[list[int]]) -> list[list[Fraction]]:
+    """Exact, by Gauss and Jordan."""
+    size = len(matrix)
+    m = [[Fraction(v) for v in row] + [Fraction(r == c) for c in range(size)] for r, row in enumerate(matrix)]
+    for i in range(size):
+        pivot = next(r for r in range(i, size) if m[r][i] != 0)
+        m[i], m[pivot] = m[pivot], m[i]
+        m[i] = [value / m[i][i] for value in m[i]]
+        for r in range(size):
+            if r != i:
+                m[r] = [a - m[r][i] * b for a, b in zip(m[r], m[i], strict=True)]
+    return [row[size:] for row in m]
 
 
 def singular_values(matrix: Matrix) -> Vector:
@@ -186,41 +198,33 @@ def parse_parameters(file: bytes, pinned: bytes) -> Parameters:
     need(f.keys() == FIELDS.keys(), "other fields")
     need(all(type(f[field]) in types for field, types in FIELDS.items()), "another type")
     need(f["format"] == FORMAT, "format", Reason.VERSION)
-    k, n, q, scale = f["k"], f["n"], f["q"], f["scale"]
-    need(1 < n < k <= 256, "1 < n < k <= 256")
-    need(1 < q < 2**16 and all(q % i for i in range(2, math.isqrt(q) + 1)), "q prime, < 2^16")
+    block, copies, modulus, scale = f["block"], f["copies"], f["modulus"], f["scale"]
+    k = block * copies
+    need(block > 1 and copies > 0 and k <= 256, "dimension")
+    need(modulus in [2**i for i in range(1, 17)], "modulus")
     mean = numbers(f["mean"], "f", len(base64.b64decode(f["mean"])) // 4)
     spread = numbers(f["spread"], "f", k)
     projection = rows(numbers(f["projection"], "f", k * len(mean)), len(mean))
-    basis = rows(numbers(f["basis"], "h", k * k), k)
-    x = expand_x(bytes.fromhex(f["lattice_seed"]), k, n, q)
-    p = Parameters(
-        digest,
-        k,
-        n,
-        q,
-        scale,
-        f["accept_radius"],
-        f["argon2id_passes"],
-        f["argon2id_memory_kib"],
-        mean,
-        projection,
-        spread,
-        basis,
-        x,
+    basis = rows(numbers(f["basis"], "h", block * block), block)
+    radius, exponent, passes, memory = (
+        f[field] for field in ("accept_radius", "far_exponent", "argon2id_passes", "argon2id_memory_kib")
     )
-    need(n * math.log2(q) >= 128, "n log2 q >= 128")
-    need(16 <= scale < math.inf, "D >= 16")
-    need(min(spread) > 0, "spread > 0")
+    p = Parameters(
+        digest, block, copies, modulus, scale, radius, exponent, passes, memory, mean, projection, spread, basis
+    )
     need(1 <= f["beam"] <= 65536, "beam")
-    need(6 * scale * max(spread) < q / 2, "6 D max(spread) < q/2")
+    need(math.isfinite(scale) and scale >= 16, "D")
+    need(min(spread) > 0 and 6 * scale * max(spread) < modulus / 2, "spread")
     need(p.passes >= 3 and p.memory_kib >= 65536, "Argon2id")
-    volume = q ** (1 - n / k) / scale
-    need(0 < p.accept_radius <= 1.1 * math.sqrt(k / (2 * math.pi * math.e)) * volume, "accept_radius")
+    volume = abs(determinant(basis))
+    need(volume > 0, "rank")
+    need(all((modulus * value).denominator == 1 for row in inverse(basis) for value in row), "Q Z^k is not within L")
+    need(copies * (block * math.log2(modulus) - math.log2(volume)) >= 128, "key bits")
+    side = volume ** (1 / block) / scale
+    need(0 < p.accept_radius <= 1.1 * math.sqrt(k / (2 * math.pi * math.e)) * side, "accept_radius")
+    need(1 <= p.far_exponent <= k, "far_exponent")
     lengths = singular_values(projection)
     need(0 < max(lengths) <= 1000 * min(lengths), "condition number")
-    need(all(p.point([v % q for v in row[:n]])[n:] == [v % q for v in row[n:]] for row in basis), "row not in L")
-    need(abs(determinant(basis)) == q ** (k - n), "determinant")
     return p
 
 
@@ -246,12 +250,20 @@ def rotation(seed: bytes, k: int) -> Matrix:
 
 
 def nearest_point(p: Parameters, t: Vector, radius: float) -> list[int] | None:
-    """The lattice point nearest to t, if one is within the radius: Schnorr and Euchner's depth-first search.
+    """The lattice point nearest to t, if one is within the radius: the nearest of each copy, side by side."""
+    found: list[int] = []
+    for part in rows(t, p.block):
+        near = nearest_in_a_copy(p.basis, part, radius)
+        if near is None:
+            return None
+        found += near
+    return found if math.dist(found, t) <= radius else None
 
-    Exact, where the product's decoder keeps a few partial points: quick when there is a near point, minutes when not.
-    """
+
+def nearest_in_a_copy(basis: list[list[int]], t: Vector, radius: float) -> list[int] | None:
+    """Schnorr and Euchner's depth-first search. Exact, where the product's decoder keeps a few partial points."""
     stars: Matrix = []
-    for row in p.basis:
+    for row in basis:
         star = [float(value) for value in row]
         for other in stars:
             part = dot(star, other) / dot(other, other)
@@ -266,7 +278,7 @@ def nearest_point(p: Parameters, t: Vector, radius: float) -> list[int] | None:
         if level < 0:
             best, bound = point, spent
             return
-        row = p.basis[level]
+        row = basis[level]
         middle = dot(rest, stars[level]) / norms[level]
         for times_row in outwards(middle):
             total = spent + (times_row - middle) ** 2 * norms[level]
@@ -275,7 +287,7 @@ def nearest_point(p: Parameters, t: Vector, radius: float) -> list[int] | None:
             lower = [a - times_row * b for a, b in zip(rest, row, strict=True)]
             search(level - 1, lower, total, [a + times_row * b for a, b in zip(point, row, strict=True)])
 
-    search(p.k - 1, t, 0.0, [0] * p.k)
+    search(len(basis) - 1, t, 0.0, [0] * len(basis))
     return best
 
 

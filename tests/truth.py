@@ -17,7 +17,6 @@ from facelatch.face.alignment import align
 from facelatch.face.detector import Detector, Image
 from facelatch.face.encoder import Encoder, unit
 from facelatch.face.path import FacePath
-from facelatch.l2fe import lattice
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.rotation import rotation
 from facelatch.models import DETECTOR, ENCODER, read_model
@@ -126,17 +125,17 @@ class Truth:
         p = extractor.parameters
         turn = rotation(record.helper.sketch.seed, p.k)
         (found,) = extractor.candidates(enrolled, [record.helper.sketch])[:1]
-        noise = _centred(record.helper.sketch.c - lattice.encode(p.x, found.s, p.q), p.q)
+        noise = _centred(record.helper.sketch.c - found.point, p.lattice.modulus)
         # This is what shows that the values searched for are the agent's own, to the last bit.
         assert np.array_equal(noise, np.rint(p.scale * (turn @ extractor.project(enrolled))).astype(np.int64))
-        secret = extractor.secret(found.s, record.helper, record.context(device_key))
+        secret = extractor.secret(found.point, record.helper, record.context(device_key))
         assert secret is not None
 
         generation = f"generation {record.header.generation}"
         self._secrets[f"secret of {generation}"] = secret
-        self._integers[f"s of {generation}"] = found.s
+        self._integers[f"point of {generation}"] = found.point
         self._integers[f"noise of {generation}"] = noise
-        self._integers[f"noise mod q of {generation}"] = noise % p.q
+        self._integers[f"noise mod Q of {generation}"] = noise % p.lattice.modulus
         self._integers[f"sketch of {generation}"] = record.helper.sketch.c
         for person in self._people:
             for label, vector in person.vectors.items():
@@ -182,5 +181,5 @@ def _embed(image: Image) -> Embedding:
     return look.embedding
 
 
-def _centred(values: Integers, q: int) -> Integers:
-    return (values + q // 2) % q - q // 2
+def _centred(values: Integers, modulus: int) -> Integers:
+    return (values + modulus // 2) % modulus - modulus // 2

@@ -80,8 +80,8 @@ def _face() -> Figures:
 def _core() -> Figures:
     p = parameters.read("standard")
     random = np.random.default_rng(_SEED)
-    decoder = Decoder(p.basis, p.beam)
-    targets = random.uniform(0, p.q, (max(_USERS), p.k))
+    decoder = Decoder(p.lattice.basis, p.beam, p.lattice.copies)
+    targets = random.uniform(0, p.lattice.modulus, (max(_USERS), p.k))
     radius = p.accept_radius * p.scale
 
     def stretch() -> None:

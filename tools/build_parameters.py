@@ -17,19 +17,20 @@ import numpy as np
 
 import facelatch.parameters
 from facelatch.errors import FacelatchError
-from facelatch.l2fe import lattice, parameters, population
+from facelatch.l2fe import parameters, population
 from facelatch.l2fe.keys import ARGON2ID_FLOOR
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.l2fe.population import Projection
 from facelatch.l2fe.strength import guesswork_bits
 from facelatch.models import ENCODER, manifest
-from tools import dataset, trials
+from tools import bases, dataset, leech, trials
 
 # Chosen by a sweep over 0.02 to 0.3 on lfw-dev: the most guesswork at the same decoded FRR.
 SHRINKAGE = 0.05
-LATTICE_SEED = b"facelatch/lattice/k48n24q12289/1"
-BLOCK_SIZE = 40
-CELLS = tuple(float(v) for v in np.arange(4.5, 6.51, 0.125))
+# Lattice units for one of the Leech lattice's whole coordinates: D stays above 16 for cells up to 11.
+UNIT = 64
+MODULUS = 1 << 12
+CELLS = tuple(float(v) for v in np.arange(4.5, 6.51, 0.0625))
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,23 @@ class Recipe:
 
     name: str
     target_frr: float
-    k: int = 48
-    n: int = 24
-    q: int = 12289
-    beam: int = 512
+    copies: int = 2
+    beam: int = 256
+
+    @property
+    def k(self) -> int:
+        """Dimension of all copies of the Leech lattice together."""
+        return self.copies * leech.DIMENSION
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What does not depend on the cell."""
+
+    basis: leech.Integers
+    projection: Projection
+    spread: trials.Floats
+    far_exponent: float
 
 
 RECIPES = {"standard": Recipe("standard", target_frr=0.05)}
@@ -70,13 +84,18 @@ def main(data: Path, recipe: str, output: Path) -> None:
 
 def build(data: dataset.Embedded, recipe: Recipe, source: str) -> parameters.Wire:
     """Build the set; the smallest cell whose cross-fitted, really decoded FRR meets the recipe is chosen."""
-    basis = reduced_basis(recipe)
     protocol = trials.Protocol()
     folds = trials.cross_fit(data, protocol, k=recipe.k, shrinkage=SHRINKAGE)
     variances = trials.enrolment_variances(folds)
-    projection = population.fit(data.embeddings, data.people, recipe.k, SHRINKAGE)
+    impostors = np.concatenate([trials.distances(fold)[trials.different_people(fold)] for fold in folds])
+    fitted = _Fitted(
+        basis=UNIT * bases.reduced(leech.basis(), leech.DIMENSION),
+        projection=population.fit(data.embeddings, data.people, recipe.k, SHRINKAGE),
+        spread=np.sqrt(variances),
+        far_exponent=trials.far_exponent(impostors),
+    )
     for cell in CELLS:
-        wire = _wire(recipe, cell, projection, np.sqrt(variances), basis, {})
+        wire = _wire(recipe, cell, fitted, {})
         people, accepted = _genuine(parameters.parse(msgspec.json.encode(wire)), folds, protocol.seed)
         frr = 1 - float(np.mean(accepted))
         click.echo(f"cell {cell:.3f}: FRR {frr:.2%}")
@@ -85,7 +104,6 @@ def build(data: dataset.Embedded, recipe: Recipe, source: str) -> parameters.Wir
     else:
         raise dataset.DatasetError("no cell reaches the wanted FRR", "give more images a person")
     low, high = trials.people_bootstrap(people, [not ok for ok in accepted], protocol.seed)
-    nearest = min(float(trials.distances(fold)[trials.different_people(fold)].min()) for fold in folds)
     measured: dict[str, str | float] = {
         "data": f"{source}: {len(np.unique(data.people))} people, {len(data.people)} images",
         "protocol": f"{protocol.enrol} + {protocol.probe} images, {protocol.folds} folds by person",
@@ -94,24 +112,9 @@ def build(data: dataset.Embedded, recipe: Recipe, source: str) -> parameters.Wir
         "frr_high95": round(high, 4),
         "people": float(len(set(people))),
         "guesswork_bits": round(guesswork_bits(variances, cell), 1),
-        "nearest_impostor": round(nearest, 2),
+        "nearest_impostor": round(float(impostors.min()), 2),
     }
-    return _wire(recipe, cell, projection, np.sqrt(variances), basis, measured)
-
-
-def reduced_basis(recipe: Recipe) -> lattice.Integers:
-    """Return a BKZ-reduced basis of the recipe's lattice."""
-    # Only here: fpylll is GPL and has no aarch64 wheel, so it is a tool for building and nothing else imports it.
-    from fpylll import BKZ, LLL, IntegerMatrix
-
-    x = lattice.expand(LATTICE_SEED, recipe.k, recipe.n, recipe.q)
-    matrix = IntegerMatrix.from_matrix(lattice.plain_basis(x, recipe.q).tolist())
-    LLL.reduction(matrix)
-    for block in range(20, BLOCK_SIZE + 1, 4):
-        BKZ.reduction(matrix, BKZ.Param(block, flags=BKZ.AUTO_ABORT))
-    basis = np.zeros((recipe.k, recipe.k), dtype=np.int64)
-    matrix.to_matrix(basis)
-    return basis
+    return _wire(recipe, cell, fitted, measured)
 
 
 def _genuine(shipped: ParameterSet, folds: list[trials.Fold], seed: int) -> tuple[list[str], list[bool]]:
@@ -125,32 +128,25 @@ def _genuine(shipped: ParameterSet, folds: list[trials.Fold], seed: int) -> tupl
     return people, accepted
 
 
-def _wire(
-    recipe: Recipe,
-    cell: float,
-    projection: Projection,
-    spread: trials.Floats,
-    basis: lattice.Integers,
-    measured: dict[str, str | float],
-) -> parameters.Wire:
+def _wire(recipe: Recipe, cell: float, fitted: _Fitted, measured: dict[str, str | float]) -> parameters.Wire:
     return parameters.Wire(
         format=parameters.FORMAT,
         name=recipe.name,
         encoders=[manifest().models[ENCODER].sha256],
-        k=recipe.k,
-        n=recipe.n,
-        q=recipe.q,
-        scale=round(recipe.q ** (1 - recipe.n / recipe.k) / cell, 4),
+        block=leech.DIMENSION,
+        copies=recipe.copies,
+        modulus=MODULUS,
+        scale=round(UNIT * leech.SIDE / cell, 4),
         beam=recipe.beam,
         # A ball of this radius holds a lattice point by chance in some 4 % of places: few Argon2id runs are wasted.
         accept_radius=round(math.sqrt(recipe.k / (2 * math.pi * math.e)) * cell, 4),
+        far_exponent=round(fitted.far_exponent, 2),
         argon2id_passes=ARGON2ID_FLOOR.passes,
         argon2id_memory_kib=ARGON2ID_FLOOR.memory_kib,
-        lattice_seed=LATTICE_SEED.hex(),
-        mean=parameters.pack(projection.mean, "<f4"),
-        projection=parameters.pack(projection.matrix, "<f4"),
-        spread=parameters.pack(spread, "<f4"),
-        basis=parameters.pack(basis, "<i2"),
+        mean=parameters.pack(fitted.projection.mean, "<f4"),
+        projection=parameters.pack(fitted.projection.matrix, "<f4"),
+        spread=parameters.pack(fitted.spread, "<f4"),
+        basis=parameters.pack(fitted.basis, "<i2"),
         measured=measured,
     )
 

@@ -67,26 +67,3 @@ def basis() -> Integers:
     rows[0] = 1
     rows[0, -1] = -3
     return rows
-
-
-def quaternary_matrix() -> Integers:
-    """Return X, (12, 12) on [0, 4), with which { z : z = [I; X] s mod 4 } is the Leech lattice, its cell of side 2.
-
-    The code is the quaternary lift of the Golay code (Bonnecaze, Sole and Calderbank, "Quaternary quadratic residue
-    codes and unimodular lattices", IEEE Trans. Inf. Theory 1995), the generator lifted by Graeffe's method.
-    """
-    binary = np.zeros(12, dtype=np.int64)
-    binary[list(_GENERATOR)] = 1
-    even, odd = binary.copy(), binary.copy()
-    even[1::2] = odd[::2] = 0
-    lifted = (np.convolve(even, even) - np.convolve(odd, odd))[::2]
-    rows = np.zeros((12, DIMENSION), dtype=np.int64)
-    for shift in range(12):
-        rows[shift, shift : shift + 12] = lifted
-    rows[:, -1] = -rows.sum(axis=1)
-    for column in range(12):
-        rows[column] *= rows[column, column]  # 1 and 3 are their own inverses modulo 4
-        others = np.arange(12) != column
-        rows[others] -= rows[others, column][:, None] * rows[column]
-        rows %= 4
-    return rows[:, 12:].T.copy()

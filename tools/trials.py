@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from facelatch.l2fe import population
-from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor, uniform
+from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.l2fe.population import Projection
 from facelatch.l2fe.rotation import SEED_BYTES
 from tools.dataset import Embedded
 
 Floats = npt.NDArray[np.float64]
+# Part of the distances between people that tells how they thin out: enough of them, and near enough to a match.
+_TAIL = (1e-4, 1e-2)
 
 
 @dataclass(frozen=True)
@@ -103,17 +105,16 @@ def under(parameters: ParameterSet, projection: Projection) -> Extractor:
 def opened(
     extractor: Extractor, enrolled: Sequence[Trial], attempt: Trial, random: Callable[[int], bytes]
 ) -> list[bool]:
-    """Enrol each trial of a list and attempt all of them with one: whose true s is among Rep's candidates?
+    """Enrol each trial of a list and attempt each of them by name with one: whose point is among Rep's candidates?
 
-    This is the whole of Gen and Rep but the wrapping of S, which any s but the true one fails; and no candidate is
+    This is the whole of Gen and Rep but the wrapping of S, which any point but the true one fails; and no candidate is
     left out for want of Argon2id runs, so it accepts at least as often as the daemon does.
     """
-    p = extractor.parameters
     seed = random(SEED_BYTES)
-    secrets = [uniform(p.n, p.q, random) for _ in enrolled]
-    sketches = [extractor.sketch(trial.enrolled, seed, s) for trial, s in zip(enrolled, secrets, strict=True)]
-    found = extractor.candidates(attempt.probe, sketches, limit=MAX_CANDIDATES * len(sketches))
-    true = {candidate.index for candidate in found if np.array_equal(candidate.s, secrets[candidate.index])}
+    points = [extractor.parameters.lattice.draw(random) for _ in enrolled]
+    sketches = [extractor.sketch(trial.enrolled, seed, point) for trial, point in zip(enrolled, points, strict=True)]
+    found = extractor.candidates(attempt.probe, sketches, limit=MAX_CANDIDATES * len(sketches), users=1)
+    true = {candidate.index for candidate in found if np.array_equal(candidate.point, points[candidate.index])}
     return [index in true for index in range(len(enrolled))]
 
 
@@ -129,6 +130,16 @@ def distances(fold: Fold) -> Floats:
     squared = ((enrolled[:, None] - probes[None]) ** 2).sum(axis=-1)
     roots: Floats = np.sqrt(squared)
     return roots
+
+
+def far_exponent(impostors: Floats) -> float:
+    """Estimate the power of the radius with which false accepts grow, from (m,) distances between people.
+
+    The slope of their logarithm against the logarithm of the radius, between their 1e-4 and 1e-2 quantiles. The law of
+    small distances is the steeper the smaller they are, up to k, so that at the accept radius it errs on the safe side.
+    """
+    near, far = np.quantile(impostors, _TAIL)
+    return float(np.log(_TAIL[1] / _TAIL[0]) / np.log(far / near))
 
 
 def different_people(fold: Fold) -> npt.NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from facelatch import parameters
 from facelatch.demo.portrait import read
 from facelatch.demo.session import frames
 from facelatch.face.encoder import unit
-from facelatch.l2fe.extractor import Extractor, uniform
+from facelatch.l2fe.extractor import Extractor
 
 ROOT = Path(__file__).parents[2]
 OLD = ROOT / ".venv-tflite-runtime" / "bin" / "python"
@@ -52,12 +52,12 @@ def test_both_runtimes_agree_on_every_picture(tmp_path: Path) -> None:
     agreement = (new * old).sum(axis=1)
     print(f"cosine between runtimes: mean {agreement.mean():.5f}, worst {agreement.min():.5f}")
     assert agreement.min() >= 0.99
-    # Enrolled under one runtime, unlocked under the other: the same s, and with it the same key.
+    # Enrolled under one runtime, unlocked under the other: the same point, and with it the same key.
     extractor = Extractor(parameters.read("standard"))
     p = extractor.parameters
-    s = uniform(p.n, p.q, np.random.default_rng(1).bytes)
-    sketch = extractor.sketch(unit(new[:8].sum(axis=0)), bytes(32), s)
+    point = p.lattice.draw(np.random.default_rng(1).bytes)
+    sketch = extractor.sketch(unit(new[:8].sum(axis=0)), bytes(32), point)
     for probe in old[8:]:
-        assert np.array_equal(extractor.candidates(probe, [sketch])[0].s, s)
+        assert np.array_equal(extractor.candidates(probe, [sketch])[0].point, point)
     # The control: frames differ from each other by more than the runtimes do.
     assert (new[:-1] * new[1:]).sum(axis=1).min() < agreement.min()

@@ -131,7 +131,7 @@ def test_an_attempt_never_costs_more_than_two_key_stretches(anna: Roster, monkey
 def _candidate(value: int) -> object:
     from facelatch.l2fe.extractor import Candidate
 
-    return Candidate(0, np.full(P.n, value, dtype=np.int64))
+    return Candidate(0, np.full(P.k, value, dtype=np.int64))
 
 
 class Ledger(Lockout):
@@ -265,19 +265,19 @@ def test_a_refresh_keeps_keys_salt_and_rotation_and_shuts_out_the_old_generation
     look = moved(P, ANNA, 3.0, RNG)
     (candidate, *_) = EXTRACTOR.candidates(look, [before.helper.sketch])
     now = before.account.enrolled_usec + refresh.INTERVAL_USEC
-    assert anna.refreshed(before, candidate.s, look, now - 1) is None
-    after = anna.refreshed(before, candidate.s, look, now)
+    assert anna.refreshed(before, candidate.point, look, now - 1) is None
+    after = anna.refreshed(before, candidate.point, look, now)
     assert after is not None
     assert (after.header.generation, after.account.refreshes, after.account.refreshed_usec) == (1, 1, now)
     kept = ("salt", "verify_key", "seal_key")
     assert [getattr(after.helper, name) for name in kept] == [getattr(before.helper, name) for name in kept]
     assert after.helper.sketch.seed == before.helper.sketch.seed
     assert not np.array_equal(after.helper.sketch.c, before.helper.sketch.c)
-    secret = anna.secret(candidate.s, before)
+    secret = anna.secret(candidate.point, before)
     assert secret is not None
-    assert anna.secret(candidate.s, after) == secret
-    assert anna.secret(candidate.s, replace(after, helper=before.helper)) is None
-    assert anna.refreshed(after, candidate.s, look, now) is None
+    assert anna.secret(candidate.point, after) == secret
+    assert anna.secret(candidate.point, replace(after, helper=before.helper)) is None
+    assert anna.refreshed(after, candidate.point, look, now) is None
 
 
 def test_a_roster_opens_again_from_disk(anna: Roster, tmp_path: Path) -> None:

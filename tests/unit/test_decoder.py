@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 
 from facelatch import parameters
-from facelatch.l2fe import lattice
 from facelatch.l2fe.decoder import Decoder
+from tools import leech, qary
 
 RNG = np.random.default_rng(7)
 
 
 Q = 11
-X = lattice.expand(b"small", 4, 2, Q)
-BASIS = lattice.plain_basis(X, Q)
+X = qary.expand(b"small", 4, 2, Q)
+BASIS = qary.plain_basis(X, Q)
 
 
-def all_points_near_the_origin() -> lattice.Integers:
+def all_points_near_the_origin() -> leech.Integers:
     shifts = np.array(list(itertools.product((-22, -11, 0, 11), repeat=4)))
     secrets = itertools.product(range(Q), repeat=2)
-    return np.concatenate([lattice.encode(X, np.array(s), Q) + shifts for s in secrets])
+    return np.concatenate([qary.encode(X, np.array(s), Q) + shifts for s in secrets])
 
 
 def test_a_wide_beam_finds_the_nearest_point_as_exhaustive_search_does() -> None:
@@ -46,17 +46,21 @@ def test_a_beam_of_one_is_worse() -> None:
 def test_every_point_returned_is_of_the_lattice_and_inside_the_radius() -> None:
     p = parameters.read("standard")
     radius = p.accept_radius * p.scale
-    targets = RNG.uniform(0, p.q, (40, p.k))
-    found = [candidate for row in Decoder(p.basis, 64)(targets, radius * 1.3, 2) for candidate in row]
+    targets = RNG.uniform(0, p.lattice.modulus, (40, p.k))
+    found = [
+        candidate
+        for row in Decoder(p.lattice.basis, 64, p.lattice.copies)(targets, radius * 1.3, 2)
+        for candidate in row
+    ]
     assert found
     for candidate in found:
         assert candidate.distance <= radius * 1.3
-        assert np.array_equal(lattice.encode(p.x, candidate.point[: p.n] % p.q, p.q), candidate.point % p.q)
+        assert p.lattice.contains(candidate.point)
 
 
 def test_batches_give_what_single_targets_give() -> None:
     p = parameters.read("standard")
-    decoder = Decoder(p.basis, 64)
+    decoder = Decoder(p.lattice.basis, 64, p.lattice.copies)
     targets = RNG.normal(0, 0.15 * p.cell * p.scale, (37, p.k))
     together = decoder(targets, np.inf, 1)
     for target, row in zip(targets, together, strict=True):
@@ -68,12 +72,29 @@ def test_nothing_is_found_beyond_the_radius() -> None:
     p = parameters.read("standard")
     target = np.zeros((1, p.k))
     target[0, 0] = 100.0
-    assert Decoder(p.basis, 64)(target, 99.0, 1) == [[]]
-    assert len(Decoder(p.basis, 64)(target, 101.0, 1)[0]) == 1
+    assert Decoder(p.lattice.basis, 64, p.lattice.copies)(target, 99.0, 1) == [[]]
+    assert len(Decoder(p.lattice.basis, 64, p.lattice.copies)(target, 101.0, 1)[0]) == 1
 
 
 def test_small_noise_on_the_shipped_lattice_is_always_removed() -> None:
     p = parameters.read("standard")
     noise = RNG.normal(0, 0.13 * p.cell * p.scale, (200, p.k))
-    for row in Decoder(p.basis, p.beam)(noise, np.inf, 1):
+    for row in Decoder(p.lattice.basis, p.beam, p.lattice.copies)(noise, np.inf, 1):
         assert not row[0].point.any()
+
+
+def test_copies_side_by_side_are_decoded_as_their_joint_lattice_is() -> None:
+    """The two nearest points of the joint lattice, which are not always the nearest of each copy."""
+    targets = RNG.uniform(-6, 6, (100, 8))
+    side_by_side = np.kron(np.eye(2, dtype=np.int64), BASIS)
+    joint = Decoder(side_by_side, beam=4096)(targets, 2.5, 2)
+    parts = Decoder(BASIS, beam=256, copies=2)(targets, 2.5, 2)
+    assert {len(row) for row in joint} == {0, 1, 2}
+    for one, other in zip(joint, parts, strict=True):
+        assert [near.distance for near in other] == pytest.approx([near.distance for near in one])
+
+
+def test_a_target_whose_copies_are_each_inside_the_radius_is_not_when_they_are_not_together() -> None:
+    target = np.full((1, 8), 0.3)
+    assert len(Decoder(BASIS, 16, 2)(target, 0.7, 1)[0]) == 0
+    assert len(Decoder(BASIS, 16, 2)(target, 0.9, 1)[0]) == 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from facelatch import parameters
 from facelatch.errors import EmbeddingError
-from facelatch.l2fe.extractor import MAX_CANDIDATES, Context, Extractor, HelperData, Sketch, uniform
+from facelatch.l2fe.extractor import MAX_CANDIDATES, Context, Extractor, HelperData, Sketch
 from tests.faces import moved, someone
 
 P = parameters.read("standard")
@@ -24,8 +24,8 @@ GUARANTEED = 0.55 * P.accept_radius
 
 
 def enrolled(x: np.ndarray) -> tuple[Sketch, np.ndarray]:
-    s = uniform(P.n, P.q, os.urandom)
-    return EXTRACTOR.sketch(x, os.urandom(32), s), s
+    point = P.lattice.draw(os.urandom)
+    return EXTRACTOR.sketch(x, os.urandom(32), point), point
 
 
 @pytest.fixture(scope="module")
@@ -36,30 +36,30 @@ def anna() -> tuple[np.ndarray, HelperData]:
 
 @given(seed=st.integers(0, 2**32 - 1), part=st.floats(0, 1))
 @settings(max_examples=150, deadline=None)
-def test_every_face_within_the_guaranteed_distance_finds_s(seed: int, part: float) -> None:
+def test_every_face_within_the_guaranteed_distance_finds_the_point(seed: int, part: float) -> None:
     rng = np.random.default_rng(seed)
     x = someone(P, rng)
-    sketch, s = enrolled(x)
+    sketch, point = enrolled(x)
     found = EXTRACTOR.candidates(moved(P, x, part * GUARANTEED, rng), [sketch])
-    assert any(np.array_equal(candidate.s, s) for candidate in found)
+    assert any(np.array_equal(candidate.point, point) for candidate in found)
 
 
 @given(seed=st.integers(0, 2**32 - 1), excess=st.floats(1.02, 4))
 @settings(max_examples=150, deadline=None)
-def test_no_face_beyond_the_accept_radius_finds_s(seed: int, excess: float) -> None:
+def test_no_face_beyond_the_accept_radius_finds_the_point(seed: int, excess: float) -> None:
     rng = np.random.default_rng(seed)
     x = someone(P, rng)
-    sketch, s = enrolled(x)
+    sketch, point = enrolled(x)
     # Two in a hundred of slack for the rounding of w.
     found = EXTRACTOR.candidates(moved(P, x, excess * P.accept_radius, rng), [sketch])
-    assert not any(np.array_equal(candidate.s, s) for candidate in found)
+    assert not any(np.array_equal(candidate.point, point) for candidate in found)
 
 
 def test_the_same_face_gets_the_same_secret_and_keys(anna: tuple[np.ndarray, HelperData]) -> None:
     x, helper = anna
     near = moved(P, x, GUARANTEED, np.random.default_rng(2))
     (candidate, *_) = EXTRACTOR.candidates(near, [helper.sketch])
-    secret = EXTRACTOR.secret(candidate.s, helper, CONTEXT)
+    secret = EXTRACTOR.secret(candidate.point, helper, CONTEXT)
     assert secret is not None
     from facelatch.l2fe import keys
 
@@ -77,23 +77,23 @@ def test_the_same_face_gets_the_same_secret_and_keys(anna: tuple[np.ndarray, Hel
     ],
     ids=["device key", "user", "record id", "header"],
 )
-def test_the_right_s_is_worthless_in_another_context(anna: tuple[np.ndarray, HelperData], changed: Context) -> None:
+def test_the_right_point_is_worthless_in_another_context(anna: tuple[np.ndarray, HelperData], changed: Context) -> None:
     x, helper = anna
     (candidate, *_) = EXTRACTOR.candidates(x, [helper.sketch])
-    assert EXTRACTOR.secret(candidate.s, helper, CONTEXT) is not None
-    assert EXTRACTOR.secret(candidate.s, helper, changed) is None
+    assert EXTRACTOR.secret(candidate.point, helper, CONTEXT) is not None
+    assert EXTRACTOR.secret(candidate.point, helper, changed) is None
 
 
-def test_another_seed_salt_public_key_or_s_is_worthless(anna: tuple[np.ndarray, HelperData]) -> None:
+def test_another_seed_salt_public_key_or_point_is_worthless(anna: tuple[np.ndarray, HelperData]) -> None:
     x, helper = anna
     (candidate, *_) = EXTRACTOR.candidates(x, [helper.sketch])
     other_seed = replace(helper, sketch=replace(helper.sketch, seed=bytes(32)))
-    assert EXTRACTOR.secret(candidate.s, other_seed, CONTEXT) is None
-    assert EXTRACTOR.secret(candidate.s, replace(helper, salt=bytes(16)), CONTEXT) is None
-    assert EXTRACTOR.secret(candidate.s, replace(helper, verify_key=bytes(32)), CONTEXT) is None
-    assert EXTRACTOR.secret(candidate.s, replace(helper, seal_key=bytes(32)), CONTEXT) is None
-    off_by_one = candidate.s.copy()
-    off_by_one[-1] = (off_by_one[-1] + 1) % P.q
+    assert EXTRACTOR.secret(candidate.point, other_seed, CONTEXT) is None
+    assert EXTRACTOR.secret(candidate.point, replace(helper, salt=bytes(16)), CONTEXT) is None
+    assert EXTRACTOR.secret(candidate.point, replace(helper, verify_key=bytes(32)), CONTEXT) is None
+    assert EXTRACTOR.secret(candidate.point, replace(helper, seal_key=bytes(32)), CONTEXT) is None
+    off_by_one = candidate.point.copy()
+    off_by_one[-1] = (off_by_one[-1] + 1) % P.lattice.modulus
     assert EXTRACTOR.secret(off_by_one, helper, CONTEXT) is None
 
 
@@ -120,14 +120,14 @@ def test_the_owner_is_found_among_many_users() -> None:
     pairs = [enrolled(x) for x in people]
     found = EXTRACTOR.candidates(moved(P, people[13], 2.0, rng), [sketch for sketch, _ in pairs])
     assert found[0].index == 13
-    assert np.array_equal(found[0].s, pairs[13][1])
+    assert np.array_equal(found[0].point, pairs[13][1])
 
 
 def test_c_alone_is_uniform() -> None:
-    """Over fresh s the sketch of one fixed face takes every residue alike: chi squared over 16 bins."""
+    """Over fresh points the sketch of one fixed face takes every residue alike: chi squared over 16 bins."""
     x = someone(P, np.random.default_rng(8))
     values = np.concatenate([enrolled(x)[0].c for _ in range(200)])
-    counts = np.bincount(values * 16 // P.q, minlength=16)
+    counts = np.bincount(values * 16 // P.lattice.modulus, minlength=16)
     assert ((counts - len(values) / 16) ** 2 / (len(values) / 16)).sum() < 50
 
 

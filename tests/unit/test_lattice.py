@@ -1,60 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lattice, its plain basis, and the check that a basis generates it and nothing else."""
+"""Lattices that hold Q Z^k: what makes one, and that its points modulo Q are drawn alike."""
 
 from __future__ import annotations
+
+import itertools
+import math
 
 import numpy as np
 import pytest
 
-from facelatch.l2fe import lattice
+from facelatch.l2fe.lattice import Lattice
 
-K, N, Q = 8, 3, 257
-SEED = b"test"
-
-
-def test_expansion_is_deterministic_and_in_range() -> None:
-    x = lattice.expand(SEED, K, N, Q)
-    assert x.shape == (K - N, N)
-    assert x.min() >= 0
-    assert x.max() < Q
-    assert np.array_equal(x, lattice.expand(SEED, K, N, Q))
-    assert not np.array_equal(x, lattice.expand(b"other", K, N, Q))
+# D4, twice the checkerboard's cell in each coordinate: 4 Z^4 and more, determinant 2 * 2^4.
+D4 = 2 * np.array([[1, 1, 0, 0], [1, -1, 0, 0], [0, 1, -1, 0], [0, 0, 1, -1]], dtype=np.int64)
 
 
-def test_expansion_is_uniform() -> None:
-    values = lattice.expand(SEED, 200, 100, 7).ravel()
-    counts = np.bincount(values, minlength=7)
-    # 10000 draws over 7 values: chi squared with 6 degrees of freedom stays under 35 but once in 200000.
-    assert ((counts - len(values) / 7) ** 2 / (len(values) / 7)).sum() < 35
+def test_dimension_side_and_key_of_copies() -> None:
+    lattice = Lattice(D4, copies=3, modulus=16)
+    assert lattice.dimension == 12
+    assert lattice.side == pytest.approx(32**0.25)
+    assert lattice.key_bits == pytest.approx(12 * math.log2(16 / 32**0.25))
 
 
-def test_plain_basis_generates_the_lattice() -> None:
-    x = lattice.expand(SEED, K, N, Q)
-    assert lattice.generates(lattice.plain_basis(x, Q), x, Q)
+@pytest.mark.parametrize(("modulus", "whole"), [(1, False), (2, False), (4, True), (16, True)])
+def test_it_must_hold_the_modulus(modulus: int, whole: bool) -> None:
+    assert Lattice(D4, 1, modulus).is_whole_modulo() is whole
 
 
-def test_points_of_the_lattice_are_combinations_of_the_basis() -> None:
-    x = lattice.expand(SEED, K, N, Q)
-    point = lattice.encode(x, np.array([5, 100, 256]), Q)
-    coefficients = np.linalg.solve(lattice.plain_basis(x, Q).T.astype(float), point.astype(float))
-    assert np.abs(coefficients - np.rint(coefficients)).max() < 1e-9
+def test_a_degenerate_basis_holds_nothing() -> None:
+    basis = D4.copy()
+    basis[3] = basis[0] + basis[1]
+    assert not Lattice(basis, 1, 16).is_whole_modulo()
+    assert not Lattice(10**4 * basis + np.eye(4, dtype=np.int64), 1, 16).is_whole_modulo()
 
 
-@pytest.mark.parametrize("factor", [0, 2, -3])
-def test_a_sublattice_or_a_degenerate_basis_is_refused(factor: int) -> None:
-    x = lattice.expand(SEED, K, N, Q)
-    basis = lattice.plain_basis(x, Q)
-    basis[1] *= factor
-    assert not lattice.generates(basis, x, Q)
+def test_points_drawn_are_of_the_lattice_and_all_alike() -> None:
+    lattice = Lattice(D4, copies=1, modulus=4)
+    everything = np.array(list(itertools.product(range(4), repeat=4)))
+    there = {tuple(point) for point in everything[lattice.contains(everything)].tolist()}
+    assert len(there) == 4**4 // 32
+    random = np.random.default_rng(1)
+    drawn = [tuple(lattice.draw(random.bytes).tolist()) for _ in range(4000)]
+    assert set(drawn) == there
+    counts = np.array([drawn.count(point) for point in there])
+    # Chi squared with 7 degrees of freedom is over 36 once in 150,000.
+    assert ((counts - 500) ** 2 / 500).sum() < 36
 
 
-def test_a_vector_outside_the_lattice_is_refused() -> None:
-    x = lattice.expand(SEED, K, N, Q)
-    basis = lattice.plain_basis(x, Q)
-    basis[0, K - 1] += 1
-    assert not lattice.generates(basis, x, Q)
+def test_copies_are_drawn_apart() -> None:
+    lattice = Lattice(D4, copies=2, modulus=16)
+    random = np.random.default_rng(2)
+    points = np.array([lattice.draw(random.bytes) for _ in range(200)])
+    assert points.shape == (200, 8)
+    assert lattice.contains(points).all()
+    assert np.any(points[:, :4] != points[:, 4:])
 
 
-def test_a_basis_of_another_shape_is_refused() -> None:
-    x = lattice.expand(SEED, K, N, Q)
-    assert not lattice.generates(np.eye(3, dtype=np.int64), x, Q)
+def test_what_is_beside_the_lattice_is_not_in_it() -> None:
+    lattice = Lattice(D4, copies=2, modulus=16)
+    point = lattice.draw(np.random.default_rng(3).bytes)
+    for place in range(8):
+        moved = point.copy()
+        moved[place] += 1
+        assert not lattice.contains(moved)

@@ -13,17 +13,32 @@ import pytest
 
 from facelatch import parameters as shipped
 from facelatch.errors import ParameterSetError
-from facelatch.l2fe import lattice, parameters
+from facelatch.l2fe import parameters
 from facelatch.models import ENCODER, manifest
+from tools import build_parameters, leech
 
 FILE = shipped.DIRECTORY / "standard.json"
 
 
 def test_the_shipped_set_is_the_pinned_one_and_fits_the_shipped_encoder() -> None:
     p = shipped.read("standard")
-    assert (p.k, p.n, p.q) == (48, 24, 12289)
+    assert (p.k, p.lattice.copies, p.lattice.modulus) == (48, 2, 4096)
     assert manifest().models[ENCODER].sha256 in p.encoders
-    assert lattice.generates(p.basis, p.x, p.q)
+
+
+def test_the_shipped_lattice_is_the_leech_lattice_all_of_it() -> None:
+    p = shipped.read("standard")
+    basis, rest = np.divmod(p.lattice.basis, build_parameters.UNIT)
+    assert not rest.any()
+    assert leech.contains(basis).all()
+    assert p.lattice.side == pytest.approx(build_parameters.UNIT * leech.SIDE)
+
+
+def test_the_radius_shrinks_so_that_more_users_are_no_more_false_accepts() -> None:
+    p = shipped.read("standard")
+    assert p.radius(1) == p.radius(0) == p.accept_radius
+    for users in (2, 10, 1000):
+        assert users * (p.radius(users) / p.accept_radius) ** p.far_exponent == pytest.approx(1)
 
 
 def test_one_changed_byte_is_refused_by_name(tmp_path: Path) -> None:
@@ -45,10 +60,22 @@ def zero_projection(wire: dict[str, Any]) -> None:
     wire["projection"] = parameters.pack(np.zeros((48, 192)), "<f4")
 
 
-def sublattice(wire: dict[str, Any]) -> None:
-    basis = shipped.read("standard").basis.copy()
-    basis[0] *= 2
+def vector_outside(wire: dict[str, Any]) -> None:
+    basis = shipped.read("standard").lattice.basis.copy()
+    basis[0, 0] += 1
     wire["basis"] = parameters.pack(basis, "<i2")
+
+
+def degenerate(wire: dict[str, Any]) -> None:
+    basis = shipped.read("standard").lattice.basis.copy()
+    basis[1] = basis[0]
+    wire["basis"] = parameters.pack(basis, "<i2")
+
+
+def few_points(wire: dict[str, Any]) -> None:
+    """The whole lattice 1024 Z^24 has two residues in each coordinate modulo 4096, so 96 bits of key."""
+    wire["basis"] = parameters.pack(1024 * np.eye(24), "<i2")
+    wire["scale"] = 150.0
 
 
 def not_finite(wire: dict[str, Any]) -> None:
@@ -63,7 +90,9 @@ def change(**changes: Any) -> Callable[[dict[str, Any]], None]:
     ("spoil", "field"),
     [
         (zero_projection, "projection"),
-        (sublattice, "basis"),
+        (vector_outside, "basis"),
+        (degenerate, "basis"),
+        (few_points, "key of under 128"),
         (not_finite, "mean"),
         (change(argon2id_passes=1), "argon2id"),
         (change(argon2id_memory_kib=1024), "argon2id"),
@@ -71,17 +100,21 @@ def change(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (change(accept_radius=-1.0), "accept_radius"),
         (change(scale=1.0), "scale"),
         (change(scale=1e6), "scale"),
-        (change(q=12288), "^q in"),
-        (change(n=2), "n, q"),
-        (change(k=4096), "n, k"),
+        (change(modulus=4097), "^modulus in"),
+        (change(modulus=1 << 17), "^modulus in"),
+        (change(modulus=256), "basis, modulus"),
+        (change(block=1), "^block, copies in"),
+        (change(copies=11), "^block, copies in"),
+        (change(copies=-2), "^block, copies in"),
+        (change(far_exponent=0.5), "far_exponent"),
+        (change(far_exponent=100.0), "far_exponent"),
         (change(beam=0), "beam"),
-        (change(lattice_seed="00"), "basis"),
-        (change(lattice_seed="xy"), "lattice_seed"),
-        (change(format="facelatch/parameters/2"), "format"),
+        (change(lattice_seed="00"), "lattice_seed"),
+        (change(format="facelatch/parameters/1"), "format"),
         (change(spread=""), "spread"),
         (change(basis="AAAA"), "basis"),
         (change(surprise=1), "surprise"),
-        (change(k="48"), "k"),
+        (change(block="24"), "block"),
     ],
 )
 def test_a_hostile_set_is_refused_for_what_is_wrong(spoil: Callable[[dict[str, Any]], None], field: str) -> None:

@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 
 from facelatch import parameters
 from facelatch.errors import ParameterSetError
-from facelatch.l2fe import lattice
 from facelatch.l2fe import parameters as l2fe_parameters
 from facelatch.l2fe.rotation import rotation
-from tests.reference_lattice import Reason, RefusedError, expand_x, parse_parameters
+from tests.reference_lattice import Reason, RefusedError, parse_parameters
 from tests.reference_lattice import rotation as reference_rotation
 from tests.vector_base import PARAMETERS
 from tests.vector_base import parameters as reference_parameters
@@ -47,51 +46,70 @@ def test_the_second_rotation_matches_the_vector_file() -> None:
 def test_the_shipped_parameter_set_reads_the_same() -> None:
     slow = reference_parameters()
     assert slow.digest == P.digest
-    assert (slow.k, slow.n, slow.q, slow.scale, slow.accept_radius) == (P.k, P.n, P.q, P.scale, P.accept_radius)
+    assert (slow.block, slow.copies, slow.modulus) == (len(P.lattice.basis), P.lattice.copies, P.lattice.modulus)
+    assert (slow.scale, slow.accept_radius, slow.far_exponent) == (P.scale, P.accept_radius, P.far_exponent)
     assert (slow.passes, slow.memory_kib) == (P.argon2id.passes, P.argon2id.memory_kib)
-    assert (slow.x, slow.basis) == (P.x.tolist(), P.basis.tolist())
+    assert slow.basis == P.lattice.basis.tolist()
     assert slow.spread == P.spread.tolist()
     assert (slow.mean, slow.projection) == (P.projection.mean.tolist(), P.projection.matrix.tolist())
 
 
-@given(seed=st.binary(max_size=40), q=st.sampled_from([17, 257, 12289, 65521]))
+@given(drawn=st.binary(min_size=96, max_size=96))
 @settings(deadline=None)
-def test_expansions_of_x_agree(seed: bytes, q: int) -> None:
-    assert expand_x(seed, 9, 4, q) == lattice.expand(seed, 9, 4, q).tolist()
+def test_points_agree(drawn: bytes) -> None:
+    slow = reference_parameters()
+    coefficients = [value % slow.modulus for (value,) in struct.iter_unpack("<H", drawn)]
+    assert slow.point(coefficients) == P.lattice.draw(lambda size: drawn[:size]).tolist()
+
+
+@pytest.mark.parametrize("users", [1, 2, 100, 1000])
+def test_radii_agree(users: int) -> None:
+    assert reference_parameters().radius(users) == pytest.approx(P.radius(users))
 
 
 def zeros(field: str, count: int) -> Callable[[dict[str, Any]], None]:
     return lambda wire: wire.update({field: base64.b64encode(bytes(count)).decode()})
 
 
-def doubled_row(wire: dict[str, Any]) -> None:
+def vector_outside(wire: dict[str, Any]) -> None:
     basis = np.frombuffer(base64.b64decode(wire["basis"]), dtype="<i2").copy()
-    basis[: wire["k"]] *= 2
+    basis[0] += 1
     wire["basis"] = base64.b64encode(basis.tobytes()).decode()
 
 
+def short_key(wire: dict[str, Any]) -> None:
+    wire["basis"] = base64.b64encode((1024 * np.eye(24)).astype("<i2").tobytes()).decode()
+    wire["scale"] = 150.0
+
+
 MISTAKES: dict[str, Callable[[dict[str, Any]], None]] = {
-    "another format": lambda wire: wire.update(format="facelatch/parameters/2"),
-    "n as large as k": lambda wire: wire.update(n=48),
-    "q not prime": lambda wire: wire.update(q=12291),
-    "another prime": lambda wire: wire.update(q=12301),
-    "short key": lambda wire: wire.update(n=9),
+    "another format": lambda wire: wire.update(format="facelatch/parameters/1"),
+    "one copy": lambda wire: wire.update(copies=1),
+    "no copy": lambda wire: wire.update(copies=0),
+    "eleven copies": lambda wire: wire.update(copies=11),
+    "another block": lambda wire: wire.update(block=48),
+    "modulus not a power of two": lambda wire: wire.update(modulus=4608),
+    "modulus of one": lambda wire: wire.update(modulus=1),
+    "modulus not in the lattice": lambda wire: wire.update(modulus=256),
+    "short key": short_key,
+    "vector outside": vector_outside,
     "coarse": lambda wire: wire.update(scale=15.9),
-    "wraps": lambda wire: wire.update(scale=20.6243 * 20),
+    "wraps": lambda wire: wire.update(scale=34.8953 * 3),
     "wide": lambda wire: wire.update(accept_radius=10.0),
     "cheap in time": lambda wire: wire.update(argon2id_passes=2),
     "cheap in memory": lambda wire: wire.update(argon2id_memory_kib=65535),
-    "another lattice": lambda wire: wire.update(lattice_seed="00"),
     "projection of zeros": zeros("projection", 48 * 192 * 4),
     "short projection": zeros("projection", 48 * 191 * 4),
     "infinite mean": lambda wire: wire.update(mean=base64.b64encode(b"\x00\x00\x80\x7f" * 192).decode()),
-    "sublattice": doubled_row,
+    "degenerate": zeros("basis", 24 * 24 * 2),
+    "no exponent": lambda wire: wire.update(far_exponent=0.5),
+    "exponent beyond k": lambda wire: wire.update(far_exponent=49.0),
     "no spread": zeros("spread", 48 * 4),
     "no beam": lambda wire: wire.update(beam=0),
     "no radius": lambda wire: wire.update(accept_radius=0.0),
     "another field": lambda wire: wire.update(more=1),
     "missing field": lambda wire: wire.pop("measured"),
-    "text for a number": lambda wire: wire.update(k="48"),
+    "text for a number": lambda wire: wire.update(block="24"),
     "large": lambda wire: wire.update(name="a" * 2**20),
 }
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from facelatch import parameters
 from facelatch.l2fe import refresh
-from facelatch.l2fe.extractor import Extractor, uniform
+from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.refresh import History
 from tests.faces import Floats, moved, someone
 
@@ -25,21 +25,21 @@ ROUNDING = np.sqrt(P.k) / 2 / P.scale
 
 @given(seed=st.integers(0, 2**32 - 1), part=st.floats(0.05, refresh.WELL_INSIDE - 0.02))
 @settings(max_examples=60, deadline=None)
-def test_a_step_goes_towards_the_look_and_keeps_seed_and_s(seed: int, part: float) -> None:
+def test_a_step_goes_towards_the_look_and_keeps_seed_and_point(seed: int, part: float) -> None:
     rng = np.random.default_rng(seed)
     x = someone(P, rng)
-    s = uniform(P.n, P.q, os.urandom)
-    sketch = EXTRACTOR.sketch(x, os.urandom(32), s)
+    point = P.lattice.draw(os.urandom)
+    sketch = EXTRACTOR.sketch(x, os.urandom(32), point)
     look = moved(P, x, part * P.accept_radius, rng)
-    again = refresh.recentre(EXTRACTOR, sketch, s, look)
+    again = refresh.recentre(EXTRACTOR, sketch, point, look)
     assert again is not None
     assert again.seed == sketch.seed
-    before = float(np.linalg.norm(refresh.enrolled_vector(EXTRACTOR, sketch, s) - EXTRACTOR.project(look)))
-    after = float(np.linalg.norm(refresh.enrolled_vector(EXTRACTOR, again, s) - EXTRACTOR.project(look)))
+    before = float(np.linalg.norm(refresh.enrolled_vector(EXTRACTOR, sketch, point) - EXTRACTOR.project(look)))
+    after = float(np.linalg.norm(refresh.enrolled_vector(EXTRACTOR, again, point) - EXTRACTOR.project(look)))
     step = min(refresh.WEIGHT * before, refresh.MAX_STEP)
     assert after == pytest.approx(before - step, abs=2 * ROUNDING)
-    if before < 0.5 * P.accept_radius:  # where decoding is certain, the moved sketch gives the same s
-        assert any(np.array_equal(found.s, s) for found in EXTRACTOR.candidates(look, [again]))
+    if before < 0.5 * P.accept_radius:  # where decoding is certain, the moved sketch gives the same point
+        assert any(np.array_equal(found.point, point) for found in EXTRACTOR.candidates(look, [again]))
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -48,9 +48,9 @@ def test_no_sequence_of_looks_moves_a_sketch_beyond_the_bound(seed: int) -> None
     """The worst a poisoner can do: every look lies as far out as is taken, always in one direction."""
     rng = np.random.default_rng(seed)
     x = someone(P, rng)
-    s = uniform(P.n, P.q, os.urandom)
-    sketch = EXTRACTOR.sketch(x, os.urandom(32), s)
-    start = refresh.enrolled_vector(EXTRACTOR, sketch, s)
+    point = P.lattice.draw(os.urandom)
+    sketch = EXTRACTOR.sketch(x, os.urandom(32), point)
+    start = refresh.enrolled_vector(EXTRACTOR, sketch, point)
     back = np.linalg.pinv(P.projection.matrix)
     away = back @ rng.normal(size=P.k)
     history, now = History(enrolled_usec=DAY, refreshed_usec=0, steps=0), DAY
@@ -58,12 +58,12 @@ def test_no_sequence_of_looks_moves_a_sketch_beyond_the_bound(seed: int) -> None
         now += int(rng.integers(0, 2 * DAY))
         if not refresh.due(history, now):
             continue
-        here = refresh.enrolled_vector(EXTRACTOR, sketch, s)
+        here = refresh.enrolled_vector(EXTRACTOR, sketch, point)
         look = furthest_look_taken(here, away)
-        again = refresh.recentre(EXTRACTOR, sketch, s, look)
+        again = refresh.recentre(EXTRACTOR, sketch, point, look)
         if again is not None:
             sketch, history = again, History(history.enrolled_usec, now, history.steps + 1)
-    path = np.linalg.norm(refresh.enrolled_vector(EXTRACTOR, sketch, s) - start)
+    path = np.linalg.norm(refresh.enrolled_vector(EXTRACTOR, sketch, point) - start)
     assert history.steps == refresh.MAX_STEPS
     assert path <= refresh.MAX_STEPS * (refresh.MAX_STEP + ROUNDING)
     # The control: the attack does move it, by most of what the bound allows.
@@ -86,9 +86,9 @@ def furthest_look_taken(here: Floats, away: Floats) -> Floats:
 def test_a_look_that_is_not_well_inside_moves_nothing(part: float) -> None:
     rng = np.random.default_rng(4)
     x = someone(P, rng)
-    s = uniform(P.n, P.q, os.urandom)
-    sketch = EXTRACTOR.sketch(x, bytes(32), s)
-    assert refresh.recentre(EXTRACTOR, sketch, s, moved(P, x, part * P.accept_radius, rng)) is None
+    point = P.lattice.draw(os.urandom)
+    sketch = EXTRACTOR.sketch(x, bytes(32), point)
+    assert refresh.recentre(EXTRACTOR, sketch, point, moved(P, x, part * P.accept_radius, rng)) is None
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class GenVector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     record_id: str
     random: str
     seed: str
-    s: str
+    point: str
     w: str
     c: str
     salt: str
@@ -161,12 +161,12 @@ def product_opens(vector: RecordVector) -> tuple[str, tuple[object, ...]]:
     device_key = HostFileKey(bytes.fromhex(vector.device_key))
     try:
         record = unseal(bytes.fromhex(vector.file), device_key, vector.name.removesuffix(".rec"))
-        require_parameters(record, P.digest, P.q, P.k)
+        require_parameters(record, P.digest, P.lattice.modulus, P.k)
     except RecordError as error:
         return OUTCOMES[type(error)], (None,) * 4
     helper = record.helper
     for candidate in EXTRACTOR.candidates(face(vector.probe), [helper.sketch]):
-        secret = EXTRACTOR.secret(candidate.s, helper, record.context(device_key))
+        secret = EXTRACTOR.secret(candidate.point, helper, record.context(device_key))
         if secret is not None:
             assert bytes(keys.signing_key(secret).verify_key) == helper.verify_key
             assert bytes(keys.sealing_key(secret).public_key) == helper.seal_key
@@ -234,18 +234,19 @@ def test_gen_agrees_with_the_vector_at_every_step() -> None:
     assert helper.bound(context.header).hex() == GEN.bound
     assert GEN.plain == GEN.bound + GEN.wrapped
     (candidate,) = EXTRACTOR.candidates(face("enrolled"), [helper.sketch], 1)
-    assert candidate.s.tolist() == list(map(int, GEN.s.split()))
-    w = (helper.sketch.c - np.concatenate([candidate.s, P.x @ candidate.s])) % P.q
-    assert w.tolist() == [int(value) % P.q for value in GEN.w.split()]
+    assert candidate.point.tolist() == list(map(int, GEN.point.split()))
+    modulus = P.lattice.modulus
+    w = (helper.sketch.c - candidate.point) % modulus
+    assert w.tolist() == [int(value) % modulus for value in GEN.w.split()]
     stretched = keys.stretch(
-        candidate.s.astype("<u2").tobytes(),
+        candidate.point.astype("<u2").tobytes(),
         pepper=context.pepper,
         binding=(P.digest, context.user, context.record_id, helper.sketch.seed),
         salt=helper.salt,
         cost=P.argon2id,
     )
     assert (stretched.hex(), kdf(stretched, "wrap").hex()) == (GEN.stretched, GEN.wrapping_key)
-    assert EXTRACTOR.secret(candidate.s, helper, context) == bytes.fromhex(GEN.secret)
+    assert EXTRACTOR.secret(candidate.point, helper, context) == bytes.fromhex(GEN.secret)
 
 
 @pytest.mark.parametrize("vector", SIGNATURE.vectors, ids=lambda vector: vector.name)

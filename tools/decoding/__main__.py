@@ -28,10 +28,10 @@ SEED = 1
     help="Folder with one folder of images a person; without it only synthetic noise is decoded.",
 )
 @click.option("--trials", default=1000, show_default=True, help="Synthetic targets of each study.")
-@click.option("--only", multiple=True, help="Studies to run: errors, gap, times, leech, bases, lists. Default: all.")
+@click.option("--only", multiple=True, help="Studies to run: errors, gap, times, q-ary, lists. Default: all.")
 @click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables here too.")
 def main(name: str, data: Path | None, trials: int, only: tuple[str, ...], output: Path | None) -> None:
-    """Print what the decoder misses, what it costs, and what other lattices, bases and lists would gain."""
+    """Print what the decoder misses, what it costs, and what another lattice and longer lists would gain."""
     try:
         p = parameters.read(name)
         gauss = faces.gaussian(trials, p.k, SEED)
@@ -40,8 +40,7 @@ def main(name: str, data: Path | None, trials: int, only: tuple[str, ...], outpu
             "errors": lambda: studies.errors(p, gauss),
             "gap": lambda: studies.gap(p, gauss),
             "times": lambda: studies.times(p),
-            "leech": lambda: rivals.two_leech(p, gauss, real),
-            "bases": lambda: rivals.other_bases(p, gauss),
+            "q-ary": lambda: rivals.q_ary(p, gauss, real),
             "lists": lambda: rivals.lists(p, gauss, real),
         }
         unknown = sorted(set(only) - runs.keys())

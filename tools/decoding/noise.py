@@ -63,6 +63,16 @@ def removal(decode: Decoder, side: float, best: int = 1) -> Removes:
     return removes
 
 
+def every(removes: Removes, copies: int) -> Removes:
+    """Test noise of several copies of a lattice: it is removed if that of every copy is."""
+
+    def together(directions: Floats) -> Flags:
+        parts = directions.reshape(len(directions) * copies, -1)
+        return np.asarray(removes(parts).reshape(-1, copies).all(axis=1))
+
+    return together
+
+
 def borne(removes: Removes, directions: Floats, most: float = MOST) -> Floats:
     """Return for each of (m, k) directions how much of it is borne: the largest multiple, up to most, still removed.
 

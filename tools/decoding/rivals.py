@@ -8,69 +8,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from facelatch.l2fe import lattice
 from facelatch.l2fe.decoder import Decoder
 from facelatch.l2fe.parameters import ParameterSet
-from tools import leech
-from tools.build_parameters import BLOCK_SIZE
-from tools.decoding import bases, faces, noise
+from tools import bases, qary
+from tools.decoding import faces, noise
 from tools.decoding.faces import Sample
 from tools.decoding.noise import Floats, Removes, bits
-from tools.decoding.studies import LEECH_BEAMS, against, level, side, span
+from tools.decoding.studies import against, level, shipped, side, span
 from tools.decoding.tables import Table, watched
-from tools.leech import Integers
 
-BLOCKS = (20, 24, 30, 40, 48)
-BASIS_BEAMS = (128, 512)
 BEST = (2, 8)
+# The lattice that was shipped before: k = 48, n = 24, its seed and its block size.
+Q_ARY = (48, 24, 12289)
+Q_ARY_SEED = b"facelatch/lattice/k48n24q12289/1"
+Q_ARY_BEAMS = (128, 512)
+BLOCK_SIZE = 40
 
 
-def twice(removes: Removes) -> Removes:
-    """Two copies of a lattice: noise is removed if both halves of it are."""
-
-    def both(directions: Floats) -> noise.Flags:
-        half = directions.shape[1] // 2
-        return removes(directions[:, :half]) & removes(directions[:, half:])
-
-    return both
-
-
-def two_leech(p: ParameterSet, gauss: Sample, real: Sample | None) -> Table:
-    """Two Leech lattices against the shipped one."""
-    basis = bases.reduced(leech.basis(), leech.DIMENSION)
-    rivals = {f"two Leech, beam {beam}": twice(noise.removal(Decoder(basis, beam), leech.SIDE)) for beam in LEECH_BEAMS}
-    rivals["two Leech, exhaustive"] = twice(bases.exhaustive(basis, leech.SIDE))
-    return compared("Two Leech lattices against the shipped one", p, rivals, gauss, real)
-
-
-def other_bases(p: ParameterSet, gauss: Sample) -> Table:
-    """Bases of the shipped lattice, differently reduced."""
-    plain = lattice.plain_basis(p.x, p.q)
-    tried: dict[str, Integers] = {}
-    for block in BLOCKS:
-        tried[f"BKZ-{block}"] = bases.reduced(plain, block)
-        tried[f"dual BKZ-{block}"] = bases.dual_reduced(plain, p.q, block)
-    tried["self-dual BKZ-24"] = bases.reduced(plain, 24, self_dual=True)
-    tried["shipped"] = p.basis
-    rivals = {
-        f"{name}, beam {beam}": noise.removal(Decoder(basis, beam), side(p))
-        for name, basis in tried.items()
-        for beam in BASIS_BEAMS
-    }
-    return compared("Bases of the shipped lattice", p, rivals, gauss, None)
+def q_ary(p: ParameterSet, gauss: Sample, real: Sample | None) -> Table:
+    """A random q-ary lattice in place of the shipped one."""
+    _, _, q = Q_ARY
+    basis = bases.reduced(qary.plain_basis(qary.expand(Q_ARY_SEED, *Q_ARY), q), BLOCK_SIZE)
+    rivals = {f"q-ary, beam {beam}": noise.removal(Decoder(basis, beam), qary.side(*Q_ARY)) for beam in Q_ARY_BEAMS}
+    return compared("A random q-ary lattice against the shipped one", p, rivals, gauss, real)
 
 
 def lists(p: ParameterSet, gauss: Sample, real: Sample | None) -> Table:
-    """Accepting the true point among the best few; and a dual-reduced basis, on faces too."""
+    """Accepting the true point among the best few; and leaving none out."""
     rivals = {f"true point among the best {count}": noise.removal(shipped(p), side(p), count) for count in BEST}
-    basis = bases.dual_reduced(p.basis, p.q, BLOCK_SIZE)
-    rivals[f"dual BKZ-{BLOCK_SIZE}, beam {p.beam}"] = noise.removal(Decoder(basis, p.beam), side(p))
-    return compared("Lists, and a dual-reduced basis", p, rivals, gauss, real)
-
-
-def shipped(p: ParameterSet) -> Decoder:
-    """The decoder of the parameter set."""
-    return Decoder(p.basis, p.beam)
+    rivals["exhaustive"] = noise.every(bases.exhaustive(p.lattice.basis, side(p)), p.lattice.copies)
+    return compared("Longer lists, and exhaustive search", p, rivals, gauss, real)
 
 
 def compared(title: str, p: ParameterSet, rivals: dict[str, Removes], gauss: Sample, real: Sample | None) -> Table:

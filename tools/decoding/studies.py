@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from facelatch.l2fe.decoder import CHILDREN, Decoder
 from facelatch.l2fe.parameters import ParameterSet
-from tools import leech
-from tools.decoding import bases, faces, noise, timing
+from tools import bases
+from tools.decoding import faces, noise, timing
 from tools.decoding.faces import Sample
 from tools.decoding.noise import Floats, bits, decibels
 from tools.decoding.tables import Table, watched
@@ -22,14 +22,16 @@ ERROR = 0.05
 LEVELS = (0.14, 0.16, 0.18, 0.20, 0.22)
 BEAMS = (1, 16, 64, 128, 256, 512, 1024)
 ALL_CHILDREN = (2, 3, 4, 6)
-LEECH_BEAMS = (64, 128, 256)
-# Most noise that exhaustive search is asked about: beyond, it soon costs seconds a target. More than 5 % err before.
-_EXHAUSTIVE_MOST = 0.222
 
 
 def side(p: ParameterSet) -> float:
     """Side of the set's cell in lattice units."""
-    return p.cell * p.scale
+    return p.lattice.side
+
+
+def shipped(p: ParameterSet, beam: int | None = None) -> Decoder:
+    """Return the set's decoder, or one on its lattice with another beam."""
+    return Decoder(p.lattice.basis, beam or p.beam, p.lattice.copies)
 
 
 def level(borne: Floats, error: float = ERROR) -> float:
@@ -50,7 +52,7 @@ def errors(p: ParameterSet, sample: Sample) -> Table:
         row = [str(beam), str(count)]
         with noise.children(count):
             for sigma in LEVELS:
-                found = noise.split(Decoder(p.basis, beam), sample.directions * sigma * side(p))
+                found = noise.split(shipped(p, beam), sample.directions * sigma * side(p))
                 row.append(f"{np.mean(found.nearer | found.farther):.2%} ({np.mean(found.farther):.2%})")
         rows.append(row)
         bound = [f"{noise.sphere_bound(sigma, p.k):.2%}" for sigma in LEVELS]
@@ -61,14 +63,12 @@ def errors(p: ParameterSet, sample: Sample) -> Table:
 
 def gap(p: ParameterSet, sample: Sample) -> Table:
     """Noise borne at 5 % errors by each beam, against exhaustive search and the sphere bound."""
-    best = noise.borne(
-        bases.exhaustive(bases.dual_reduced(p.basis, p.q, 40), side(p)), sample.directions, _EXHAUSTIVE_MOST
-    )
+    best = noise.borne(noise.every(bases.exhaustive(p.lattice.basis, side(p)), p.lattice.copies), sample.directions)
     bound = noise.sphere_level(ERROR, p.k)
     rows = []
     for beam, count in watched(decoders(p), "gap"):
         with noise.children(count):
-            own = noise.borne(noise.removal(Decoder(p.basis, beam), side(p)), sample.directions)
+            own = noise.borne(noise.removal(shipped(p, beam), side(p)), sample.directions)
         ratios = against(own, best, sample.owners)
         spans = (span(map(decibels, ratios)), span(bits(ratio, p.k) for ratio in ratios))
         rows.append([str(beam), str(count), f"{level(own):.4f}", *spans])
@@ -98,10 +98,7 @@ def times(p: ParameterSet) -> Table:
     """Milliseconds of a decode."""
     rows = []
     radius = p.accept_radius / p.cell
-    for beam in watched(sorted({128, p.beam}), "times"):
-        rows += [["shipped", *row] for row in timing.clock(p.basis, side(p), radius, beam)]
-        reduced = bases.reduced(leech.basis(), leech.DIMENSION)
-    for beam in watched(LEECH_BEAMS, "times"):
-        rows += [["two Leech", *row] for row in timing.clock(reduced, leech.SIDE, radius, beam, copies=2)]
-        columns = ["lattice", "beam", "targets", *(f"{users} users" for users in timing.USERS)]
+    for beam in watched(BEAMS, "times"):
+        rows += [[str(beam), *row] for row in timing.clock(shipped(p, beam), p.k, side(p), radius)]
+        columns = ["beam", "targets", *(f"{users} users" for users in timing.USERS)]
     return Table("Processor milliseconds of one decode within the accept radius, median", columns, rows)

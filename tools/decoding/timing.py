@@ -11,7 +11,6 @@ import numpy as np
 from facelatch.l2fe.decoder import Decoder
 from facelatch.l2fe.extractor import MAX_CANDIDATES
 from tools.decoding.noise import Floats
-from tools.leech import Integers
 
 USERS = (1, 10, 100, 1000)
 # Noise of a good match, in sides of the cell.
@@ -27,21 +26,19 @@ def targets(users: int, k: int, side: float, *, genuine: bool, seed: int = 3) ->
     return rng.uniform(-50 * side, 50 * side, (users, k))
 
 
-def clock(basis: Integers, side: float, radius: float, beam: int, copies: int = 1) -> Iterator[list[str]]:
+def clock(decode: Decoder, k: int, side: float, radius: float) -> Iterator[list[str]]:
     """Yield a row for each kind of target: median milliseconds at each of USERS.
 
     Args:
-        basis: (k, k) reduced basis.
+        decode: the decoder, of k dimensions.
+        k: of a target.
         side: the cell's, in lattice units.
         radius: of acceptance, in sides.
-        beam: partial points kept.
-        copies: of the lattice that make the code, decoded as so many more targets.
     """
-    decode = Decoder(basis, beam)
     for genuine in (True, False):
-        row = [str(beam), "genuine" if genuine else "unrelated"]
+        row = ["genuine" if genuine else "unrelated"]
         for users in USERS:
-            drawn = targets(users * copies, len(basis), side, genuine=genuine)
+            drawn = targets(users, k, side, genuine=genuine)
             row.append(f"{1000 * _median(decode, drawn, radius * side):.1f}")
         yield row
 

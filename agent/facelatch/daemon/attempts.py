@@ -15,7 +15,8 @@ from facelatch.daemon.roster import Roster
 from facelatch.daemon.worker import DeadlineError, Session
 from facelatch.face.encoder import unit
 from facelatch.face.quality import Hint
-from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor, Integers
+from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
+from facelatch.l2fe.lattice import Integers
 from facelatch.l2fe.strength import coset_bits
 from facelatch.vault.lockout import DEVICE, Lockout
 from facelatch.vault.record import Record
@@ -55,7 +56,7 @@ class Match:
 
     record: Record
     secret: bytes
-    s: Integers
+    point: Integers
     embedding: npt.ArrayLike
 
 
@@ -140,16 +141,16 @@ class Attempt:
 
     def _try(self, embedding: npt.ArrayLike, session: Session[VerifyReport] | Session[EnrollReport]) -> Match | None:
         for candidate in self._extractor.candidates(embedding, self._sketches):
-            key = (candidate.index, candidate.s.tobytes())
+            key = (candidate.index, candidate.point.tobytes())
             if key in self._tried or len(self._tried) == MAX_CANDIDATES:
                 continue
             self._tried.add(key)
             session.check()
             record = self._records[candidate.index]
-            secret = self._roster.secret(candidate.s, record)
+            secret = self._roster.secret(candidate.point, record)
             # Whoever was removed or enrolled anew while the camera looked is not let in by what they were before.
             if secret is not None and self._roster.get(record.header.user) is record:
-                return Match(record, secret, candidate.s, embedding)
+                return Match(record, secret, candidate.point, embedding)
         return None
 
 
@@ -247,9 +248,9 @@ def _without_outliers(looks: Embedding) -> Embedding:
 
 def _opens(extractor: Extractor, enrolled: Embedding, attempt: Embedding) -> bool:
     """Tell whether a record made from the first looks (m, d) would open for the second; no Argon2id, nothing kept."""
-    zero = np.zeros(extractor.parameters.n, dtype=np.int64)
+    zero = np.zeros(extractor.parameters.k, dtype=np.int64)
     sketch = extractor.sketch(unit(enrolled.sum(axis=0)), bytes(32), zero)
-    return any(not found.s.any() for found in extractor.candidates(unit(attempt.sum(axis=0)), [sketch]))
+    return any(not found.point.any() for found in extractor.candidates(unit(attempt.sum(axis=0)), [sketch]))
 
 
 def _hint(hint: Hint | None) -> Hint:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from facelatch.errors import FacelatchError, RecordCorruptError
 from facelatch.l2fe import refresh
-from facelatch.l2fe.extractor import Extractor, Integers
+from facelatch.l2fe.extractor import Extractor
+from facelatch.l2fe.lattice import Integers
 from facelatch.l2fe.refresh import History
 from facelatch.vault.device_key import DeviceKey
 from facelatch.vault.key_ring import KeyRing
@@ -71,7 +72,7 @@ class Roster:
 
     def _admit(self, record: Record, name: str) -> None:
         parameters = self._extractor.parameters
-        require_parameters(record, parameters.digest, parameters.q, parameters.k)
+        require_parameters(record, parameters.digest, parameters.lattice.modulus, parameters.k)
         if record.header.user in self._records:
             raise RecordCorruptError(f"record {name} is a second one of the same user", "remove the older file")
         self._records[record.header.user] = record
@@ -145,7 +146,7 @@ class Roster:
         self._store.put(record.header.record_id.hex(), seal(record, self._key))
         self._records[record.header.user] = record
 
-    def refreshed(self, record: Record, s: Integers, embedding: npt.ArrayLike, now_usec: int) -> Record | None:
+    def refreshed(self, record: Record, point: Integers, embedding: npt.ArrayLike, now_usec: int) -> Record | None:
         """Move a record's sketch towards the look that unlocked it; None where that is not due or not called for.
 
         Whether refreshing is switched on, and the look was live, is for the caller to know. Nothing is stored yet.
@@ -156,13 +157,13 @@ class Roster:
         old = record.account
         if not refresh.due(History(old.enrolled_usec, old.refreshed_usec, old.refreshes), now_usec):
             return None
-        sketch = refresh.recentre(self._extractor, record.helper.sketch, s, embedding)
+        sketch = refresh.recentre(self._extractor, record.helper.sketch, point, embedding)
         if sketch is None:
             return None
         header = replace(record.header, generation=record.header.generation + 1)
         account = replace(old, refreshes=old.refreshes + 1, refreshed_usec=now_usec)
         context = record.context(self._key)
-        helper = self._extractor.rebind(s, record.helper, sketch, context, bind(header, account, context.pepper))
+        helper = self._extractor.rebind(point, record.helper, sketch, context, bind(header, account, context.pepper))
         return None if helper is None else replace(record, header=header, account=account, helper=helper)
 
     def remove(self, user: str) -> Record:
@@ -176,6 +177,6 @@ class Roster:
             self._store.remove(self._records[user].header.record_id.hex())
             return self._records.pop(user)
 
-    def secret(self, s: Integers, record: Record) -> bytes | None:
-        """Try a candidate s against a record; one Argon2id run."""
-        return self._extractor.secret(s, record.helper, record.context(self._key))
+    def secret(self, point: Integers, record: Record) -> bytes | None:
+        """Try a candidate point against a record; one Argon2id run."""
+        return self._extractor.secret(point, record.helper, record.context(self._key))

@@ -188,7 +188,7 @@ class AgentService(wire.AgentInterface):
 
     async def _refreshed(self, match: Match) -> wire.EnrollReply:
         roster, now = self._agent.roster, time.time_ns() // 1000
-        record = await asyncio.to_thread(roster.refreshed, match.record, match.s, match.embedding, now)
+        record = await asyncio.to_thread(roster.refreshed, match.record, match.point, match.embedding, now)
         if record is None:
             return _not_added("a look is added at most once a day, eight times in all, and only a good one")
         return await self._kept(record)

@@ -137,7 +137,7 @@ def _open_record(path: Path, ring: KeyRing, chosen: ParameterSet, users: set[str
     data = read_bounded(path, MAX_RECORD_BYTES)
     key = ring.find(sealed_under(data) or b"") or ring.newest
     record = unseal(data, key, path.stem)
-    require_parameters(record, chosen.digest, chosen.q, chosen.k)
+    require_parameters(record, chosen.digest, chosen.lattice.modulus, chosen.k)
     if record.header.user in users:
         raise RecordCorruptError(f"record {path.stem} is a second one of the same user", "remove the older file")
     return record.header.user

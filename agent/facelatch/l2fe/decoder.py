@@ -9,6 +9,8 @@ Babai's nearest-plane rounding; with an unbounded one it is exhaustive.
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,13 +47,15 @@ class Decoder:
     """Decodes targets to points of the lattice with the given reduced basis.
 
     Args:
-        basis: (k, k) int64, one basis vector a row, reduced (LLL or better).
+        basis: (b, b) int64, one basis vector a row, reduced (LLL or better).
         beam: partial points kept at each level, M.
+        copies: of the lattice side by side, k = copies * b; each is searched on its own, as one target more.
     """
 
-    def __init__(self, basis: Integers, beam: int) -> None:
+    def __init__(self, basis: Integers, beam: int, copies: int = 1) -> None:
         self._basis = basis
         self._beam = beam
+        self._copies = copies
         # basis.T = Q R; a positive diagonal makes the levels read as plain distances.
         q, r = np.linalg.qr(basis.T.astype(np.float64))
         sign = np.sign(np.diag(r))
@@ -60,6 +64,13 @@ class Decoder:
 
     def __call__(self, targets: Floats, radius: float, limit: int) -> list[list[Candidate]]:
         """Return for each of (users, k) float64 targets at most ``limit`` points within ``radius``, nearest first."""
+        parts = self._near(targets.reshape(-1, len(self._basis)), radius, limit)
+        return [
+            _nearest(parts[first : first + self._copies], radius, limit) for first in range(0, len(parts), self._copies)
+        ]
+
+    def _near(self, targets: Floats, radius: float, limit: int) -> list[list[Candidate]]:
+        """Return for each of (m, b) targets at most ``limit`` points of one copy within ``radius``, nearest first."""
         found: list[list[Candidate]] = [[] for _ in targets]
         for start in range(0, len(targets), _BATCH):
             users, coefficients, squared = self._search(targets[start : start + _BATCH], radius, limit)
@@ -128,6 +139,16 @@ class Decoder:
             state[:, :, :column] -= value[..., None] * self._r[start:level, level]
             state[:, :, column] = value
         return _Block(origin, state), cost
+
+
+def _nearest(parts: list[list[Candidate]], radius: float, limit: int) -> list[Candidate]:
+    """Join one point of each part in the ways that stay within the radius, the nearest ``limit`` of them."""
+    joined = [
+        Candidate(np.concatenate([part.point for part in chosen]), math.hypot(*(part.distance for part in chosen)))
+        for chosen in itertools.product(*parts)
+    ]
+    near = [candidate for candidate in joined if candidate.distance <= radius]
+    return sorted(near, key=lambda candidate: candidate.distance)[:limit]
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from facelatch.errors import EmbeddingError
-from facelatch.l2fe import keys, lattice
+from facelatch.l2fe import keys
 from facelatch.l2fe.decoder import Decoder
+from facelatch.l2fe.lattice import Integers, Random
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.l2fe.rotation import SEED_BYTES, rotation
 
 Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Random = Callable[[int], bytes]
 
 # Argon2id runs one attempt may cost, over all users and looks: the second is for the rare near tie.
 MAX_CANDIDATES = 2
@@ -32,7 +31,7 @@ class Sketch:
 
     Attributes:
         seed: 32 bytes, of the rotation U.
-        c: (k,) int64 on [0, q), A s + w mod q.
+        c: (k,) int64 on [0, Q), a lattice point plus w, modulo Q.
     """
 
     seed: bytes
@@ -44,7 +43,7 @@ class HelperData:
     """What Gen leaves behind. Without the device key it is never seen in the clear.
 
     Attributes:
-        sketch: from which a near enough face finds s.
+        sketch: from which a near enough face finds the point.
         salt: 16 bytes, of Argon2id.
         wrapped: S under the stretched key (nonce, ciphertext, tag), bound to everything else here and to the header.
         verify_key: 32 bytes, Ed25519 public key.
@@ -83,10 +82,10 @@ class Context:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A guess at who stands there: the entry of ``sketches`` it belongs to, and s. Secret, short-lived."""
+    """A guess at who stands there: the entry of ``sketches`` it belongs to, and the point. Secret, short-lived."""
 
     index: int
-    s: Integers
+    point: Integers
 
 
 class Extractor:
@@ -94,7 +93,7 @@ class Extractor:
 
     def __init__(self, parameters: ParameterSet) -> None:
         self.parameters = parameters
-        self._decoder = Decoder(parameters.basis, parameters.beam)
+        self._decoder = Decoder(parameters.lattice.basis, parameters.beam, parameters.lattice.copies)
 
     def generate(
         self, embedding: npt.ArrayLike, context: Context, *, seed: bytes | None = None, random: Random = os.urandom
@@ -112,11 +111,11 @@ class Extractor:
             EmbeddingError: the embedding has the wrong shape, is not finite or not of unit length.
         """
         seed = random(SEED_BYTES) if seed is None else seed
-        s = uniform(self.parameters.n, self.parameters.q, random)
-        sketch = self.sketch(embedding, seed, s)
+        point = self.parameters.lattice.draw(random)
+        sketch = self.sketch(embedding, seed, point)
         salt = random(keys.SALT_BYTES)
         secret = random(keys.SECRET_BYTES)
-        stretched = self._stretch(s, seed, salt, context)
+        stretched = self._stretch(point, seed, salt, context)
         helper = HelperData(
             sketch=sketch,
             salt=salt,
@@ -127,44 +126,61 @@ class Extractor:
         wrapped = keys.wrap(secret, stretched, random(keys.NONCE_BYTES), helper.bound(context.header))
         return replace(helper, wrapped=wrapped)
 
-    def sketch(self, embedding: npt.ArrayLike, seed: bytes, s: Integers) -> Sketch:
-        """Hide s, (n,) int64 on [0, q), behind the face: c = A s + round(D U y) mod q."""
+    def sketch(self, embedding: npt.ArrayLike, seed: bytes, point: Integers) -> Sketch:
+        """Hide a lattice point, (k,) int64 on [0, Q), behind the face: c = point + round(D U y) mod Q."""
         p = self.parameters
         w = np.rint(p.scale * (rotation(seed, p.k) @ self.project(embedding))).astype(np.int64)
-        return Sketch(seed, (lattice.encode(p.x, s, p.q) + w) % p.q)
+        return Sketch(seed, (point + w) % p.lattice.modulus)
 
     def candidates(
-        self, embedding: npt.ArrayLike, sketches: Sequence[Sketch], limit: int = MAX_CANDIDATES
+        self,
+        embedding: npt.ArrayLike,
+        sketches: Sequence[Sketch],
+        limit: int = MAX_CANDIDATES,
+        users: int | None = None,
     ) -> list[Candidate]:
-        """Rep, first half: the lattice points nearest inside the accept radius, at most ``limit`` over all users.
+        """Rep, first half: the lattice points nearest inside the radius, at most ``limit`` over all users.
 
         Costs one batched decode and no Argon2id.
+
+        Args:
+            embedding: (d,) unit length.
+            sketches: one a user.
+            limit: candidates at most.
+            users: whom the attempt may match, which sets the radius; as many as there are sketches if not given.
         """
         p = self.parameters
         if not sketches:
             return []
         y = self.project(embedding)
         targets = np.stack([sketch.c - p.scale * (rotation(sketch.seed, p.k) @ y) for sketch in sketches])
-        near = self._decoder(targets, p.accept_radius * p.scale, MAX_CANDIDATES)
+        radius = p.radius(len(sketches) if users is None else users)
+        near = self._decoder(targets, radius * p.scale, MAX_CANDIDATES)
         by_distance = sorted(
             ((found.distance, index, found.point) for index, row in enumerate(near) for found in row),
             key=lambda entry: entry[0],
         )
-        return [Candidate(index, point[: p.n] % p.q) for _, index, point in by_distance[:limit]]
+        return [Candidate(index, point % p.lattice.modulus) for _, index, point in by_distance[:limit]]
 
-    def secret(self, s: Integers, helper: HelperData, context: Context) -> bytes | None:
-        """Rep, second half: S if s is the right one, else None. Costs one Argon2id run."""
-        stretched = self._stretch(s, helper.sketch.seed, helper.salt, context)
+    def secret(self, point: Integers, helper: HelperData, context: Context) -> bytes | None:
+        """Rep, second half: S if the point is the right one, else None. Costs one Argon2id run."""
+        stretched = self._stretch(point, helper.sketch.seed, helper.salt, context)
         return keys.unwrap(helper.wrapped, stretched, helper.bound(context.header))
 
     def rebind(
-        self, s: Integers, helper: HelperData, sketch: Sketch, old: Context, new: Context, random: Random = os.urandom
+        self,
+        point: Integers,
+        helper: HelperData,
+        sketch: Sketch,
+        old: Context,
+        new: Context,
+        random: Random = os.urandom,
     ) -> HelperData | None:
-        """Return helper data for a moved sketch under a new header, with the same S; None if s is not the right one.
+        """Return helper data for a moved sketch under a new header, with the same S; None if it is the wrong point.
 
         Everything but the header is the same in both contexts. Costs one Argon2id run.
         """
-        stretched = self._stretch(s, helper.sketch.seed, helper.salt, old)
+        stretched = self._stretch(point, helper.sketch.seed, helper.salt, old)
         secret = keys.unwrap(helper.wrapped, stretched, helper.bound(old.header))
         if secret is None:
             return None
@@ -186,17 +202,7 @@ class Extractor:
             raise EmbeddingError("the embedding has no direction", remedy)
         return self.parameters.projection(x)
 
-    def _stretch(self, s: Integers, seed: bytes, salt: bytes, context: Context) -> bytes:
+    def _stretch(self, point: Integers, seed: bytes, salt: bytes, context: Context) -> bytes:
         binding = (self.parameters.digest, context.user, context.record_id, seed)
-        s_bytes = s.astype("<u2").tobytes()
-        return keys.stretch(s_bytes, pepper=context.pepper, binding=binding, salt=salt, cost=self.parameters.argon2id)
-
-
-def uniform(n: int, q: int, random: Random) -> Integers:
-    """Draw (n,) int64 uniform on [0, q) from a source of bytes, by rejection."""
-    mask = (1 << (q - 1).bit_length()) - 1
-    kept = np.empty(0, dtype=np.int64)
-    while kept.size < n:
-        drawn = np.frombuffer(random(2 * n), dtype="<u2").astype(np.int64) & mask
-        kept = np.concatenate([kept, drawn[drawn < q]])
-    return kept[:n]
+        secret = point.astype("<u2").tobytes()
+        return keys.stretch(secret, pepper=context.pepper, binding=binding, salt=salt, cost=self.parameters.argon2id)

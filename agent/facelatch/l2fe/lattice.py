@@ -1,61 +1,81 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lattice L = { z in Z^k : z = A s mod q } with A = [I; X].
+"""A lattice L with Q Z^k inside it: copies of one lattice side by side, each given by a basis.
 
-The first n coordinates of a point of L are s mod q. L holds q Z^k, and its determinant is q^(k-n).
+Modulo Q it is a finite code, whose words hide a face; L = word + Q Z^k.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 Integers = npt.NDArray[np.int64]
+Random = Callable[[int], bytes]
+# Coefficients beyond this are of a basis next to degenerate; sums of their products with u16 fit an int64.
+_MOST = 1 << 40
 
 
-def expand(seed: bytes, k: int, n: int, q: int) -> Integers:
-    """Expand a public seed into X, (k-n, n) int64 uniform on [0, q).
+@dataclass(frozen=True)
+class Lattice:
+    """Copies of a lattice side by side.
 
-    SHAKE-128(seed) is read as little-endian u16, masked to the bits of q - 1; values of q or more are rejected;
-    what remains fills X in row order.
+    Attributes:
+        basis: (b, b) int64 of full rank, one vector a row, reduced for decoding.
+        copies: how many; together they have k = copies * b dimensions.
+        modulus: Q, a power of two.
     """
-    wanted, mask = (k - n) * n, (1 << (q - 1).bit_length()) - 1
-    # At least half of the masked values are kept, so four times as many as wanted always suffice in practice.
-    stream = np.frombuffer(hashlib.shake_128(seed).digest(2 * 4 * wanted), dtype="<u2") & mask
-    kept = stream[stream < q][:wanted]
-    if kept.size < wanted:
-        raise ValueError("the lattice seed gives too few values; choose another")
-    return kept.astype(np.int64).reshape(k - n, n)
 
+    basis: Integers
+    copies: int
+    modulus: int
 
-def encode(x: Integers, s: Integers, q: int) -> Integers:
-    """Return A s mod q, (k,) int64, for s (n,) int64 on [0, q)."""
-    return np.concatenate([s, x @ s]) % q
+    @property
+    def dimension(self) -> int:
+        """Return k."""
+        return self.copies * len(self.basis)
 
+    @cached_property
+    def side(self) -> float:
+        """Side of a cube as large as the lattice's cell: the k-th root of the determinant."""
+        _, log_determinant = np.linalg.slogdet(self.basis.astype(np.float64))
+        return math.exp(log_determinant / len(self.basis))
 
-def plain_basis(x: Integers, q: int) -> Integers:
-    """Return a basis of L, (k, k) int64, one vector a row: [I X^T; 0 qI]."""
-    tail, n = x.shape
-    return np.block(
-        [
-            [np.eye(n, dtype=np.int64), x.T],
-            [np.zeros((tail, n), dtype=np.int64), q * np.eye(tail, dtype=np.int64)],
-        ]
-    )
+    @property
+    def key_bits(self) -> float:
+        """Log2 of the number of points modulo Q."""
+        return self.dimension * math.log2(self.modulus / self.side)
 
+    def is_whole_modulo(self) -> bool:
+        """Tell, exactly, whether Q Z^k lies in the lattice: whether Q times the inverse of the basis is whole.
 
-def generates(basis: Integers, x: Integers, q: int) -> bool:
-    """Tell whether the rows of basis (k, k) generate exactly L.
+        A basis that is not of full rank has no inverse, and never passes.
+        """
+        try:
+            inverse = np.rint(self.modulus * np.linalg.inv(self.basis.astype(np.float64)))
+        except np.linalg.LinAlgError:
+            return False
+        if np.abs(inverse).max() > _MOST:
+            return False
+        whole = self.basis @ inverse.astype(np.int64)
+        return np.array_equal(whole, self.modulus * np.eye(len(self.basis), dtype=np.int64))
 
-    Rows that all lie in L generate a sublattice whose determinant is m q^(k-n) with a whole m >= 0; it is all of L
-    just when m = 1, so a floating-point determinant within a factor of sqrt(2) of q^(k-n) decides it.
-    """
-    tail, n = x.shape
-    if basis.shape != (n + tail, n + tail):
-        return False
-    if np.any((basis[:, n:] - basis[:, :n] @ x.T) % q):
-        return False
-    sign, log_determinant = np.linalg.slogdet(basis.astype(np.float64))
-    return bool(sign != 0 and abs(log_determinant - tail * math.log(q)) < math.log(2) / 2)
+    def draw(self, random: Random) -> Integers:
+        """Draw a point modulo Q, (k,) int64 on [0, Q), uniform over all of them, from a source of bytes.
+
+        Whole numbers modulo Q times the basis reach every point modulo Q equally often: they map onto a group.
+        """
+        coefficients = np.frombuffer(random(2 * self.dimension), dtype="<u2").astype(np.int64) % self.modulus
+        points: Integers = coefficients.reshape(self.copies, -1) @ self.basis % self.modulus
+        return points.ravel()
+
+    def contains(self, points: Integers) -> npt.NDArray[np.bool_]:
+        """Tell of each of (..., k) integer points whether it is in the lattice."""
+        blocks = points.reshape(*points.shape[:-1], self.copies, -1)
+        coefficients = np.rint(blocks @ np.linalg.inv(self.basis.astype(np.float64))).astype(np.int64)
+        inside: npt.NDArray[np.bool_] = np.all(coefficients @ self.basis == blocks, axis=(-2, -1))
+        return inside

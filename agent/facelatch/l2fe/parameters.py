@@ -11,32 +11,32 @@ import base64
 import hashlib
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from facelatch.errors import ParameterSetError
-from facelatch.l2fe import lattice
 from facelatch.l2fe.keys import ARGON2ID_FLOOR, Argon2idCost
+from facelatch.l2fe.lattice import Lattice
 from facelatch.l2fe.population import Projection
 
-FORMAT = "facelatch/parameters/1"
+FORMAT = "facelatch/parameters/2"
 # A set is about 70 KB; more is not a parameter set.
 MAX_BYTES = 1 << 20
 _REMEDY = "reinstall facelatch, or rebuild the set with python -m tools.build_parameters"
 
 # The sets this version accepts, by name.
 PINNED = {
-    "standard": "99691aa4bbf92c16d62c1718e0a773de849ace0e68f3a9a1f355695078196793",
+    "standard": "c2d5c3be3a7c7caa41d98c0eb0f2216a45eef0d8f5ad75b55d0c9f2c9ad72acc",
 }
 
-# Rounding noise is to be small beside the face's own (scale), the key long enough (n, q), residues to fit a u16 (q).
+# Rounding noise is to be small beside the face's own (scale), the key long enough, residues to fit a u16.
 _MIN_SCALE = 16.0
 _MIN_KEY_BITS = 128.0
 _MAX_MODULUS = 1 << 16
-# A vector six deviations out must not wrap round q.
+_MAX_DIMENSION = 256
+# A vector six deviations out must not wrap round Q.
 _WRAP_DEVIATIONS = 6.0
 # The projection of an honest population has condition number of about ten.
 _MAX_CONDITION = 1e3
@@ -48,15 +48,15 @@ class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     format: str
     name: str
     encoders: list[str]
-    k: int
-    n: int
-    q: int
+    block: int
+    copies: int
+    modulus: int
     scale: float
     beam: int
     accept_radius: float
+    far_exponent: float
     argon2id_passes: int
     argon2id_memory_kib: int
-    lattice_seed: str
     mean: str
     projection: str
     spread: str
@@ -74,13 +74,11 @@ class ParameterSet:
         encoders: sha256 (hex) of the encoder models it was fitted to.
         projection: P and mu.
         spread: (k,) float64, deviation of each coordinate over people, of enrolment vectors as Gen makes them.
-        q: modulus.
-        n: length of s.
+        lattice: L.
         scale: D, lattice units for one within-person deviation.
-        x: (k-n, n) int64, the lower part of A.
-        basis: (k, k) int64, reduced basis of the lattice, one vector a row.
         beam: partial points the decoder keeps.
         accept_radius: largest distance of a match, in within-person deviations.
+        far_exponent: false accepts grow at least as the radius to this power.
         argon2id: cost of one guess.
         measured: figures it was measured at, for people.
     """
@@ -90,25 +88,30 @@ class ParameterSet:
     encoders: tuple[str, ...]
     projection: Projection
     spread: npt.NDArray[np.float64]
-    q: int
-    n: int
+    lattice: Lattice
     scale: float
-    x: npt.NDArray[np.int64]
-    basis: npt.NDArray[np.int64]
     beam: int
     accept_radius: float
+    far_exponent: float
     argon2id: Argon2idCost
     measured: dict[str, str | float]
 
     @property
     def k(self) -> int:
         """Dimension of the lattice."""
-        return len(self.basis)
+        return self.lattice.dimension
 
-    @cached_property
+    @property
     def cell(self) -> float:
         """v: side of the lattice's cell in within-person deviations."""
-        return float(self.q ** (1 - self.n / self.k) / self.scale)
+        return self.lattice.side / self.scale
+
+    def radius(self, users: int) -> float:
+        """Return the largest distance of a match when an attempt may match any of so many users.
+
+        It shrinks so that an attempt's false accepts over all of them stay those of one.
+        """
+        return self.accept_radius * float(max(users, 1) ** (-1 / self.far_exponent))
 
 
 def load(name: str, data: bytes) -> ParameterSet:
@@ -139,47 +142,41 @@ def parse(data: bytes) -> ParameterSet:
     except msgspec.DecodeError as error:
         raise ParameterSetError(f"the parameter set cannot be read ({error})", _REMEDY) from error
     _require(wire.format == FORMAT, "format", f"is not {FORMAT}")
-    _require(1 < wire.n < wire.k <= 256, "n, k", "are not 1 < n < k <= 256")
-    _require(wire.q < _MAX_MODULUS and _is_prime(wire.q), "q", f"is not a prime below {_MAX_MODULUS}")
-    _require(wire.n * math.log2(wire.q) >= _MIN_KEY_BITS, "n, q", f"give a key of under {_MIN_KEY_BITS:.0f} bits")
+    k, modulus = wire.block * wire.copies, wire.modulus
+    _require(wire.block > 1 and wire.copies > 0 and k <= _MAX_DIMENSION, "block, copies", "are too small or too many")
+    _require(1 < modulus <= _MAX_MODULUS and modulus & (modulus - 1) == 0, "modulus", "is no power of two up to 2^16")
     _require(math.isfinite(wire.scale) and wire.scale >= _MIN_SCALE, "scale", f"is under {_MIN_SCALE:.0f}")
     _require(1 <= wire.beam <= 1 << 16, "beam", "is not between 1 and 65536")
     cost = Argon2idCost(passes=wire.argon2id_passes, memory_kib=wire.argon2id_memory_kib)
     floor = ARGON2ID_FLOOR
     _require(cost.passes >= floor.passes and cost.memory_kib >= floor.memory_kib, "argon2id", "is under the floor")
 
-    k, n, q = wire.k, wire.n, wire.q
     mean = _array(wire.mean, "<f4", "mean")
     matrix = _array(wire.projection, "<f4", "projection", (k, len(mean)))
     spread = _array(wire.spread, "<f4", "spread", (k,))
-    basis = _array(wire.basis, "<i2", "basis", (k, k)).astype(np.int64)
+    basis = _array(wire.basis, "<i2", "basis", (wire.block, wire.block)).astype(np.int64)
+    lattice = Lattice(basis, wire.copies, modulus)
+    _require(lattice.is_whole_modulo(), "basis, modulus", "do not make a lattice with Q Z^k inside")
+    _require(lattice.key_bits >= _MIN_KEY_BITS, "basis, modulus", f"give a key of under {_MIN_KEY_BITS:.0f} bits")
     singular = np.linalg.svd(matrix, compute_uv=False)
     _require(singular[-1] > 0 and singular[0] / singular[-1] <= _MAX_CONDITION, "projection", "is ill-conditioned")
     _require(float(spread.min()) > 0, "spread", "has a coordinate without any")
-    _require(_WRAP_DEVIATIONS * wire.scale * float(spread.max()) < q / 2, "scale, spread", "wrap round q")
-    cell = q ** (1 - n / k) / wire.scale
+    _require(_WRAP_DEVIATIONS * wire.scale * float(spread.max()) < modulus / 2, "scale, spread", "wrap round Q")
     # Beyond the radius of a ball of the cell's volume nearly every target has several lattice points about it.
-    _require(
-        0 < wire.accept_radius <= math.sqrt(k / (2 * math.pi * math.e)) * cell * 1.1, "accept_radius", "is too large"
-    )
-    try:
-        x = lattice.expand(bytes.fromhex(wire.lattice_seed), k, n, q)
-    except ValueError as error:
-        raise ParameterSetError(f"lattice_seed in the parameter set is bad ({error})", _REMEDY) from error
-    _require(lattice.generates(basis, x, q), "basis", "does not generate the lattice")
+    ball = math.sqrt(k / (2 * math.pi * math.e)) * lattice.side / wire.scale
+    _require(0 < wire.accept_radius <= 1.1 * ball, "accept_radius", "is too large")
+    _require(1 <= wire.far_exponent <= k, "far_exponent", "is not between 1 and k")
     return ParameterSet(
         name=wire.name,
         digest=hashlib.sha256(data).digest(),
         encoders=tuple(wire.encoders),
         projection=Projection(mean=mean, matrix=matrix),
         spread=spread,
-        q=q,
-        n=n,
+        lattice=lattice,
         scale=wire.scale,
-        x=x,
-        basis=basis,
         beam=wire.beam,
         accept_radius=wire.accept_radius,
+        far_exponent=wire.far_exponent,
         argon2id=cost,
         measured=wire.measured,
     )
@@ -203,7 +200,3 @@ def _array(text: str, dtype: str, field: str, shape: tuple[int, ...] | None = No
 def _require(holds: bool, field: str, problem: str) -> None:
     if not holds:
         raise ParameterSetError(f"{field} in the parameter set {problem}", _REMEDY)
-
-
-def _is_prime(q: int) -> bool:
-    return q > 1 and all(q % d for d in range(2, math.isqrt(q) + 1))

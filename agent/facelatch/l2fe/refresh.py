@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facelatch.l2fe import lattice
-from facelatch.l2fe.extractor import Extractor, Floats, Integers, Sketch
+from facelatch.l2fe.extractor import Extractor, Floats, Sketch
+from facelatch.l2fe.lattice import Integers
 from facelatch.l2fe.rotation import rotation
 
 # Part of the way to the fresh look that one step goes; a quarter averages over the last few.
@@ -48,15 +48,15 @@ def due(history: History, now_usec: int) -> bool:
     return history.steps < MAX_STEPS and now_usec - last >= INTERVAL_USEC
 
 
-def recentre(extractor: Extractor, sketch: Sketch, s: Integers, embedding: npt.ArrayLike) -> Sketch | None:
+def recentre(extractor: Extractor, sketch: Sketch, point: Integers, embedding: npt.ArrayLike) -> Sketch | None:
     """Move a sketch towards a fresh look, or return None where that look is not well inside the accept radius.
 
-    Seed and s stay, and with them every key.
+    Seed and point stay, and with them every key.
 
     Args:
         extractor: of the parameter set in use.
         sketch: the stored one.
-        s: (n,) int64, the one that its tag has confirmed.
+        point: (k,) int64, the one that its tag has confirmed.
         embedding: (d,) unit length, the look that unlocked it.
 
     Raises:
@@ -64,17 +64,18 @@ def recentre(extractor: Extractor, sketch: Sketch, s: Integers, embedding: npt.A
     """
     p = extractor.parameters
     turned = rotation(sketch.seed, p.k)
-    error = extractor.project(embedding) - enrolled_vector(extractor, sketch, s)
+    error = extractor.project(embedding) - enrolled_vector(extractor, sketch, point)
     distance = float(np.linalg.norm(error))
     if not 0 < distance <= WELL_INSIDE * p.accept_radius:
         return None
     step = min(WEIGHT * distance, MAX_STEP) / distance * error
     moved = np.rint(p.scale * (turned @ step)).astype(np.int64)
-    return Sketch(sketch.seed, (sketch.c + moved) % p.q)
+    return Sketch(sketch.seed, (sketch.c + moved) % p.lattice.modulus)
 
 
-def enrolled_vector(extractor: Extractor, sketch: Sketch, s: Integers) -> Floats:
-    """Return the y, (k,), that a sketch holds behind its s: U^T w / D with w = c - A s about zero."""
+def enrolled_vector(extractor: Extractor, sketch: Sketch, point: Integers) -> Floats:
+    """Return the y, (k,), that a sketch holds behind its point: U^T w / D with w = c - point about zero."""
     p = extractor.parameters
-    w = (sketch.c - lattice.encode(p.x, s, p.q) + p.q // 2) % p.q - p.q // 2
+    half = p.lattice.modulus // 2
+    w = (sketch.c - point + half) % p.lattice.modulus - half
     return rotation(sketch.seed, p.k).T @ w / p.scale

@@ -177,7 +177,7 @@ def sealed_under(data: bytes) -> bytes | None:
     return bytes(_PREFIX.unpack_from(data)[2]) if len(data) >= _PREFIX.size else None
 
 
-def require_parameters(record: Record, digest: bytes, q: int, k: int) -> None:
+def require_parameters(record: Record, digest: bytes, modulus: int, k: int) -> None:
     """Check that a record was made under the parameter set in use.
 
     Raises:
@@ -188,7 +188,7 @@ def require_parameters(record: Record, digest: bytes, q: int, k: int) -> None:
     if record.header.parameter_set != digest:
         raise RecordParameterError(f"record {name} was made under another parameter set", _REMEDY)
     c = record.helper.sketch.c
-    if c.shape != (k,) or int(c.max()) >= q:
+    if c.shape != (k,) or int(c.max()) >= modulus:
         raise RecordCorruptError(f"record {name} does not fit its parameter set", _REMEDY)
 
 
