@@ -23,6 +23,7 @@ from facelatch.daemon.attempts import (
     Looked,
     Match,
     NoMatch,
+    OtherPose,
     Refused,
     Retry,
     VerifyReport,
@@ -98,8 +99,8 @@ class AgentService(wire.AgentInterface):
                         yield reply
                 return
         config = agent.config.enroll
-        plan = attempts.EnrolmentPlan(user, bool(administrator), config.frames, config.seconds)
         timeout = replies.timeout(timeout_ms, config.timeout)
+        plan = attempts.EnrolmentPlan(user, bool(administrator), config.frames, config.seconds, timeout)
         reports = agent.worker.run(
             lambda session: attempts.enrol(session, plan, agent.extractor, agent.roster), timeout, self._peer.uid
         )
@@ -310,7 +311,7 @@ class AgentService(wire.AgentInterface):
 
     async def _enrolment(self, report: EnrollReport) -> wire.EnrollReply:
         match report:
-            case Looked() | Retry():
+            case Looked() | Retry() | OtherPose():
                 return {"progress": replies.progress(report)}
             case Refused(reason):
                 return {"result": words.EnrollResult.enroll_failed, "reason": str(reason)}
