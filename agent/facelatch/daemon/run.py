@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from facelatch import parameters
 from facelatch.camera import Camera
 from facelatch.config import Config
 from facelatch.daemon.agent import Agent
@@ -21,13 +20,11 @@ from facelatch.daemon.roster import Roster
 from facelatch.daemon.service import AgentService
 from facelatch.daemon.status_service import StatusService
 from facelatch.daemon.worker import Worker
-from facelatch.errors import CameraError, CameraFault, ParameterSetError, StorageError
+from facelatch.errors import CameraError, CameraFault, StorageError
 from facelatch.ipc.listener import require_free
 from facelatch.ipc.server import Server
 from facelatch.l2fe.extractor import Extractor
-from facelatch.l2fe.parameters import ParameterSet
-from facelatch.models import ENCODER, manifest
-from facelatch.shipped import configured_camera, face_path
+from facelatch.shipped import configured_camera, face_path, parameter_set
 from facelatch.vault.key_providers import open_key_ring
 from facelatch.vault.lockout import BootClock, Lockout
 from facelatch.vault.secrets import Secrets
@@ -60,8 +57,7 @@ def build(config: Config, stack: ExitStack) -> Agent:
     Raises:
         FacelatchError: the first part that cannot be made.
     """
-    chosen = parameters.read(config.parameters)
-    _require_encoder(chosen)
+    chosen = parameter_set(config.parameters)
     path = face_path()
     camera = configured_camera(config.camera)
     camera_fault = _camera_fault(camera)
@@ -134,13 +130,6 @@ def _camera_fault(camera: Camera) -> CameraError | None:
         _log.warning("%s", error)
         return error
     return None
-
-
-def _require_encoder(chosen: ParameterSet) -> None:
-    if manifest().models[ENCODER].sha256 not in chosen.encoders:
-        raise ParameterSetError(
-            f"parameter set {chosen.name!r} was fitted to another encoder than {ENCODER}", "reinstall facelatch"
-        )
 
 
 def _require_directory(runtime: Path) -> None:
