@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -204,16 +203,6 @@ def test_remove_forgets_a_user(agent: Agent) -> None:
     assert users(agent) == []
     assert agent.cli("verify").returncode == 1
     assert agent.cli("remove", "anna").returncode == 1
-
-
-def test_an_enrolment_that_cannot_be_stored_is_not_told_as_done(agent: Agent) -> None:
-    shutil.rmtree(agent.state)
-    result = agent.cli("enroll", "anna")
-    assert result.returncode == 2
-    assert str(agent.state) in result.stderr
-    assert "does not exist" in result.stderr
-    assert users(agent) == []
-    assert agent.cli("verify").returncode != 0
 
 
 @pytest.mark.parametrize(

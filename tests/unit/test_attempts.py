@@ -15,7 +15,7 @@ import pytest
 from facelatch import parameters
 from facelatch.daemon import attempts
 from facelatch.daemon.attempts import Duplicate, Enrolled, Looked, Match, NoMatch, OtherPose, Refusal, Refused, Retry
-from facelatch.daemon.roster import Roster
+from facelatch.daemon.roster import OvertakenError, Roster
 from facelatch.daemon.worker import DeadlineError, Session, StoppedError
 from facelatch.errors import RecordCorruptError, RecordKeyError, StorageError
 from facelatch.face.path import Look
@@ -255,7 +255,8 @@ def test_a_face_enrolled_under_another_name_is_a_duplicate(anna: Roster) -> None
 def test_replacing_keeps_file_and_rotation_and_makes_new_keys(anna: Roster, tmp_path: Path) -> None:
     before = anna.get("anna")
     assert before is not None
-    result = attempts.enrol(Script(looks_of(ANNA, 60)), plan("anna"), EXTRACTOR, anna)
+    again = replace(plan("anna"), before=before)
+    result = attempts.enrol(Script(looks_of(ANNA, 60)), again, EXTRACTOR, anna)
     assert isinstance(result, Enrolled)
     anna.put(result.record)
     after = result.record
@@ -264,6 +265,17 @@ def test_replacing_keeps_file_and_rotation_and_makes_new_keys(anna: Roster, tmp_
     assert after.helper.sketch.seed == before.helper.sketch.seed
     assert after.helper.verify_key != before.helper.verify_key
     assert len(list((tmp_path / "records").glob("*.rec"))) == 1
+
+
+def test_what_was_made_to_follow_another_record_is_not_stored(anna: Roster) -> None:
+    before = anna.get("anna")
+    with pytest.raises(OvertakenError):
+        anna.put(anna.make("anna", ANNA, administrator=False))
+    successor = anna.make("anna", ANNA, administrator=False, before=before)
+    anna.remove("anna")
+    with pytest.raises(OvertakenError):
+        anna.put(successor)
+    assert len(anna) == 0
 
 
 def test_a_refresh_keeps_keys_salt_and_rotation_and_shuts_out_the_old_generation(anna: Roster) -> None:

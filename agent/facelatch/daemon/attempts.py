@@ -198,6 +198,7 @@ class EnrolmentPlan:
         frames: good looks wanted.
         seconds: time they are spread over at least.
         timeout: time that the whole may take.
+        before: the user's record as it was when they asked, which alone may be replaced.
     """
 
     user: str
@@ -205,6 +206,7 @@ class EnrolmentPlan:
     frames: int
     seconds: float
     timeout: float
+    before: Record | None = None
 
     @property
     def patience(self) -> int:
@@ -233,7 +235,8 @@ def enrol(session: Session[EnrollReport], plan: EnrolmentPlan, extractor: Extrac
     others = [record for record in roster if record.header.user != plan.user]
     if Attempt(extractor, roster, others).decide(embedding, session) is not None:
         return Duplicate()
-    return Enrolled(roster.make(plan.user, embedding, administrator=plan.administrator))
+    record = roster.make(plan.user, embedding, administrator=plan.administrator, before=plan.before)
+    return Enrolled(record)
 
 
 def _gather(session: Session[EnrollReport], plan: EnrolmentPlan) -> Embedding:

@@ -87,11 +87,11 @@ class AgentService(wire.AgentInterface):
         mode = mode or words.EnrollMode.new
         self._require(Action.REFRESH if mode is words.EnrollMode.add else Action.ENROLL, user)
         replies.require_user_name(user)
-        known = agent.roster.get(user) is not None
+        before = agent.roster.get(user)
         match mode:
-            case words.EnrollMode.new if known:
+            case words.EnrollMode.new if before is not None:
                 raise wire.AlreadyEnrolled(user=user)
-            case words.EnrollMode.replace | words.EnrollMode.add if not known:
+            case words.EnrollMode.replace | words.EnrollMode.add if before is None:
                 raise wire.NotEnrolled(user=user)
             case words.EnrollMode.add:
                 async with aclosing(self._add(user, timeout_ms)) as added:
@@ -100,7 +100,7 @@ class AgentService(wire.AgentInterface):
                 return
         config = agent.config.enroll
         timeout = replies.timeout(timeout_ms, config.timeout)
-        plan = attempts.EnrolmentPlan(user, bool(administrator), config.frames, config.seconds, timeout)
+        plan = attempts.EnrolmentPlan(user, bool(administrator), config.frames, config.seconds, timeout, before)
         reports = agent.worker.run(
             lambda session: attempts.enrol(session, plan, agent.extractor, agent.roster), timeout, self._peer.uid
         )
@@ -287,6 +287,7 @@ class AgentService(wire.AgentInterface):
             missing = "challenge" if challenge is None else "audience"
             raise wire.InvalidArgument(parameter=missing, problem="challenge and audience go together")
         if not self._agent.policy.allows_audience(self._peer, audience):
+            self._agent.audit.refused(self._peer, None, "sign for that audience")
             raise wire.PermissionDenied(action="sign for that audience")
         try:
             nonce = base64.b64decode(challenge, validate=True)
