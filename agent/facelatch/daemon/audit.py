@@ -15,6 +15,7 @@ from enum import Enum
 
 from facelatch.ipc.peer import Peer
 from facelatch.ipc.words import MonitorEvent
+from facelatch.vault.record import MAX_USER_BYTES
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Audit:
 
     def tell(self, event: MonitorEvent, peer: Peer, user: str | None, reason: str = "") -> None:
         """Note an event, and who is to be told of it is told."""
+        user = _printable(user)
         self._write(MessageId[event.name], peer, user, reason)
         happening = Happening(time.time_ns() // 1000, event, user)
         for queue, loop in list(self._watchers.items()):
@@ -63,7 +65,7 @@ class Audit:
 
     def refused(self, peer: Peer, user: str | None, reason: str) -> None:
         """Note that a peer asked for something that it may not have; watchers are not told."""
-        self._write(MessageId.refused, peer, user, reason)
+        self._write(MessageId.refused, peer, _printable(user), reason)
 
     @contextmanager
     def watch(self) -> Generator[asyncio.Queue[Happening]]:
@@ -94,6 +96,13 @@ class Audit:
             _log.info("%s", message)
 
 
+def _printable(user: str | None) -> str | None:
+    """Make a name, which any peer may have made up, fit for a log line, a journal field and a terminal."""
+    if user is None or (len(user) <= MAX_USER_BYTES and user.isascii() and user.isprintable()):
+        return user
+    return "(not a name)"
+
+
 def _offer(queue: asyncio.Queue[Happening], happening: Happening) -> None:
     if queue.full():
         queue.get_nowait()
@@ -106,6 +115,7 @@ def _to_journal(fields: dict[str, str]) -> bool:
     lines = "".join(f"{name}={value.replace(chr(10), ' ')}\n" for name, value in fields.items())
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+            journal.setblocking(False)  # nobody waits for a journal that is stuck
             journal.sendto(lines.encode(), _JOURNAL)
     except OSError:
         return False
