@@ -60,5 +60,6 @@ def test_a_record_of_several_poses_opens_for_a_turned_head(
     asking: Agent, tmp_path: Path, pictures: list[Picture], status: int
 ) -> None:
     enrol(asking, tmp_path / "enrolled", pictures)
-    asking.show(str(save(tmp_path / "later", [turned(0.5)])))
+    # Some 6 within-person deviations from the one record, and 11 from the other; up to 9 are accepted.
+    asking.show(str(save(tmp_path / "later", [turned(-0.42)])))
     assert asking.cli("verify").returncode == status
