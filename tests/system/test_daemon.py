@@ -298,6 +298,7 @@ def test_a_renewed_device_key_needs_no_face_and_is_kept(agent: Agent) -> None:
 
     scenario(steps())
     assert agent.key.read_bytes() != before
+    assert "rekeyed user=- " in agent.log
     assert agent.cli("verify", "--user", "anna").returncode == 0
     agent.terminate()
     agent.start()

@@ -38,6 +38,8 @@ class MessageId(Enum):
     latch_closed = "c1b9d84b8c5b1509e7696eb028047335"
     camera_fault = "130d535a2c20573a098b634c385f0e50"
     refused = "73c3cd3a9124f671d7ca9d4d1d5d8bdc"
+    lockout_reset = "2cf6ff2f0f3f4b0d9a5f0a4f6c0e7b61"
+    rekeyed = "8d1c7f5e6b9a4f9c8a53f5be0b3cc0d4"
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,13 @@ class Audit:
         for queue, loop in list(self._watchers.items()):
             loop.call_soon_threadsafe(_offer, queue, happening)
 
+    def note(self, what: MessageId, peer: Peer, user: str | None, reason: str = "") -> None:
+        """Note what the socket has no event for; watchers are not told."""
+        self._write(what, peer, _printable(user), reason)
+
     def refused(self, peer: Peer, user: str | None, reason: str) -> None:
-        """Note that a peer asked for something that it may not have; watchers are not told."""
-        self._write(MessageId.refused, peer, _printable(user), reason)
+        """Note that a peer asked for something that it may not have."""
+        self.note(MessageId.refused, peer, user, reason)
 
     @contextmanager
     def watch(self) -> Generator[asyncio.Queue[Happening]]:

@@ -28,6 +28,7 @@ from facelatch.daemon.attempts import (
     Retry,
     VerifyReport,
 )
+from facelatch.daemon.audit import MessageId
 from facelatch.daemon.policy import Action
 from facelatch.daemon.roster import OvertakenError
 from facelatch.daemon.signature import MAX_CHALLENGE_BYTES, MIN_CHALLENGE_BYTES, Statement
@@ -131,7 +132,7 @@ class AgentService(wire.AgentInterface):
         if user is not None:
             subject = self._enrolled(user).header.record_id.hex()
         try:
-            await asyncio.to_thread(self._agent.lockout.reset, subject)
+            await asyncio.to_thread(self._reset, subject, user)
         except StorageError as error:
             raise wire.StorageFault(what=str(error)) from error
 
@@ -142,6 +143,7 @@ class AgentService(wire.AgentInterface):
         # On the camera's thread, so that no attempt runs between two keys; a peer that hangs up does not stop it.
         def renew(_: Session[None]) -> None:
             agent.renew_device_key()
+            agent.audit.note(MessageId.rekeyed, self._peer, None)
 
         try:
             async with aclosing(self._told(agent.worker.run(renew, math.inf, self._peer.uid), None)) as told:
@@ -203,6 +205,10 @@ class AgentService(wire.AgentInterface):
         if before is None or before.helper.seal_key == record.helper.seal_key:
             return []
         return self._agent.secrets.forget_all(before)
+
+    def _reset(self, subject: str, user: str | None) -> None:
+        self._agent.lockout.reset(subject)
+        self._agent.audit.note(MessageId.lockout_reset, self._peer, user)
 
     def _forget(self, user: str) -> None:
         # The record first: a power cut then leaves secrets that nobody can open, which the next start removes.
