@@ -12,13 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from facelatch.ipc.client import connect
-from facelatch.ipc.interface import AgentInterface
+from facelatch.ipc.interface import AgentInterface, EnrollReply, StatusInterface
+from facelatch.ipc.words import EnrollMode
 
 GUARD_SECONDS = 120.0
 """Nothing here takes nearly as long: only a hang meets it."""
@@ -163,6 +164,21 @@ class Agent:
         """Run a command with ``--json`` and return what it printed, line by line."""
         return [json.loads(line) for line in self.cli(*arguments, "--json").stdout.splitlines()]
 
+    def as_nobody(self, *arguments: str) -> Finished:
+        """Run a command as another user; needs root."""
+        return self.cli(*arguments, program=NOBODY_PROGRAM)
+
+    @contextmanager
+    def client(self, *arguments: str, program: Sequence[str] = PROGRAM) -> Iterator[subprocess.Popen[str]]:
+        """Start a command whose output can be read as it comes; it is killed at the end if it still runs."""
+        environment = {**self._environment(), "FACELATCH_RUNTIME": str(self.runtime), "PYTHONUNBUFFERED": "1"}
+        command = [*program, *arguments]
+        with subprocess.Popen(command, cwd=self.root, env=environment, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - this checkout's own program
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def connect(self) -> AbstractAsyncContextManager[AgentInterface]:
         """Connect to the agent's socket as a program would."""
         return connect(AgentInterface, self.runtime / "agent.sock")
@@ -200,6 +216,29 @@ def scenario(steps: Coroutine[Any, Any, None]) -> None:
 async def last(replies: AsyncIterator[Reply]) -> Reply:
     """Follow a request to its end."""
     return [reply async for reply in replies][-1]
+
+
+@asynccontextmanager
+async def enrolment(agent: Agent, mode: EnrollMode = EnrollMode.new) -> AsyncIterator[AsyncIterator[EnrollReply]]:
+    """Be in the middle of an enrolment with an agent that is slow at it: one look is taken, five are not."""
+    async with agent.connect() as client:
+        replies = client.Enroll(user="anna", mode=mode)
+        reply = await anext(replies)
+        assert reply["progress"] is not None
+        assert reply["progress"].remaining == 5
+        yield replies
+
+
+async def camera(agent: Agent) -> str:
+    """Ask how the camera is."""
+    async with connect(StatusInterface, agent.runtime / "status.sock") as status:
+        return str((await status.GetStatus())["camera"])
+
+
+async def camera_is_free(agent: Agent) -> None:
+    """Wait until nobody uses the camera."""
+    while await camera(agent) == "in_use":
+        pass
 
 
 async def eventually(holds: Callable[[], bool]) -> None:

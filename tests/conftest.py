@@ -33,6 +33,14 @@ def agent(idle_agent: Agent) -> Agent:
     return idle_agent
 
 
+@pytest.fixture
+def slow_agent(idle_agent: Agent) -> Agent:
+    """An agent that takes the first look of an enrolment at once, and would be ten minutes about the others."""
+    idle_agent.configure("enroll", seconds=600.0, timeout=600.0)
+    idle_agent.start()
+    return idle_agent
+
+
 @pytest.fixture(scope="session")
 def anna_enrolled(scenes: Path) -> Iterator[Agent]:
     """An agent that has ended, with anna enrolled; to be copied from."""

@@ -37,6 +37,9 @@ AGENT = "io.facelatch.Agent"
 
 # An upper guard only: nothing here waits for a clock that long unless it hangs.
 GUARD_SECONDS = 120.0
+# Limits that are met at once, and never.
+AT_ONCE = 0.01
+NEVER = 3600.0
 
 LOOK = Progress(result=ProgressResult.verify_look)
 PRIVATE = "what the log must not hold"
@@ -240,6 +243,9 @@ def request(method: str, *flags: str, **parameters: object) -> bytes:
     return json.dumps(message).encode() + b"\0"
 
 
+LIST = request(f"{AGENT}.ListUsers")
+
+
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():
         await asyncio.sleep(0)
@@ -247,4 +253,5 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def assert_served(path: Path) -> None:
     async with connected(path) as peer:
-        assert "users" in (await peer.ask(f"{AGENT}.ListUsers"))["parameters"]
+        await peer.send(LIST)
+        assert "users" in (await peer.receive())["parameters"]

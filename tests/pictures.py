@@ -17,6 +17,7 @@ Picture = npt.NDArray[np.uint8]
 _SIDE = 288
 _LEFT = 80
 _CENTRE = (144.0, 120.0)
+_HEAD = 80.0
 # Takes the face to 15 within-person deviations from itself, far outside the accept radius (9).
 _SWELLING = 0.55
 
@@ -29,6 +30,22 @@ def anna(count: int, seed: int = 1) -> list[Picture]:
 def stranger(count: int, seed: int = 2) -> list[Picture]:
     """Looks at somebody else: the same portrait with a swollen middle, which is another face to the encoder."""
     return _looks(_swell(_face(), _SWELLING), count, seed)
+
+
+def turned(yaw: float, pitch: float = 0.0) -> Picture:
+    """The person who enrols, the head turned by so many radians to their left and downwards.
+
+    The portrait has no depth: a ball with a nose stands in for the head, so larger turns look like nobody.
+    """
+    y, x = np.mgrid[:_SIDE, :_SIDE].astype(np.float32)
+    dx, dy = x - np.float32(_CENTRE[0]), y - np.float32(_CENTRE[1])
+    nose = np.float32(25) * np.exp(-(dx * dx + (dy - 8) ** 2) / np.float32(2 * 16**2))
+    depth = np.sqrt(np.maximum(0, np.float32(_HEAD**2) - dx * dx - dy * dy)) + nose - np.float32(0.6 * _HEAD)
+    across, down = [
+        (d * np.float32(np.cos(angle)) - depth * np.float32(np.sin(angle)) + np.float32(centre))
+        for d, angle, centre in ((dx, yaw, _CENTRE[0]), (dy, pitch, _CENTRE[1]))
+    ]
+    return np.asarray(cv2.remap(_face(), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), dtype=np.uint8)
 
 
 def nobody() -> list[Picture]:

@@ -53,7 +53,10 @@ class VerifyConfig(_Section, frozen=True):
 
 
 class EnrollConfig(_Section, frozen=True):
-    """How many good frames an enrolment takes, and over how long they are spread."""
+    """How many good frames an enrolment takes, over how long they are spread, and when it is given up.
+
+    Where a pose is missing it asks for it, as long again at most, and less where the timeout leaves less.
+    """
 
     frames: Annotated[int, Meta(ge=6, le=200)] = 24
     seconds: Seconds = 6.0

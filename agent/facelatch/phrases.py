@@ -17,7 +17,7 @@ _WORDS = {
     "verify_retry_turn_head": "turn your face to the camera",
     "verify_retry_hold_still": "hold still",
     "verify_retry_several_faces": "several faces in view: one at a time",
-    "enroll_retry_pose": "turn your head a little",
+    "enroll_retry_pose": "turn your head a little: to one side, to the other, up or down",
     "verify_match": "match",
     "verify_no_match": "no match",
     "verify_spoof": "not a live face",

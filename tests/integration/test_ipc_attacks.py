@@ -21,6 +21,9 @@ from facelatch.ipc.limits import Limits
 from facelatch.ipc.wire import MessageError
 from tests.ipc_peers import (
     AGENT,
+    AT_ONCE,
+    LIST,
+    NEVER,
     Deeds,
     assert_served,
     connected,
@@ -31,15 +34,7 @@ from tests.ipc_peers import (
     until,
 )
 
-LIST = request(f"{AGENT}.ListUsers")
 MIB = 1024 * 1024
-NEVER = 3600.0
-AT_ONCE = 0.01
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "agent.sock"
 
 
 class PlainInterface(VarlinkInterface, name="io.example.Plain"):

@@ -36,11 +36,6 @@ STATUS = "io.facelatch.Status"
 INTERNAL = {"error": "io.facelatch.InternalError"}
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "agent.sock"
-
-
 def answer(path: Path, message: bytes) -> dict[str, object]:
     """The first answer to a message; there must be no fault that the event loop would only log."""
 

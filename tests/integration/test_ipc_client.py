@@ -22,11 +22,6 @@ from facelatch.ipc.words import MonitorEvent, ProgressResult, VerifyResult
 from tests.ipc_peers import Deeds, memory, open_descriptors, run, serving, until
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "agent.sock"
-
-
 def test_a_stream_has_typed_replies(path: Path) -> None:
     async def scenario() -> None:
         async with serving(path, Deeds()), connect(AgentInterface, path) as agent:

@@ -19,6 +19,9 @@ from facelatch.ipc.peer import Peer
 from facelatch.ipc.server import Connection
 from tests.ipc_peers import (
     AGENT,
+    AT_ONCE,
+    LIST,
+    NEVER,
     Deeds,
     RawPeer,
     assert_served,
@@ -31,16 +34,6 @@ from tests.ipc_peers import (
     turns,
     until,
 )
-
-LIST = request(f"{AGENT}.ListUsers")
-AT_ONCE = 0.01
-NEVER = 3600.0
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "agent.sock"
-
 
 # Crowding
 

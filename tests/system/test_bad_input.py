@@ -128,12 +128,13 @@ def test_a_camera_that_shows_nothing(
     assert f": {remedy}" in said
 
 
-def test_a_camera_device_that_does_not_exist(agent_with_anna: Agent) -> None:
-    device = str(agent_with_anna.root / "video0")
-    agent_with_anna.configure("camera", backend="v4l2", source=device)
+def test_a_camera_device_that_is_none(agent_with_anna: Agent) -> None:
+    device = agent_with_anna.root / "video0"
+    device.touch()
+    agent_with_anna.configure("camera", backend="v4l2", source=str(device))
     agent_with_anna.write_config()
     said = refusal(agent_with_anna)
-    assert device in said
+    assert f"{device} is not a camera" in said
     assert said.count(": ") >= 2  # the program, the problem, the remedy
 
 

@@ -3,90 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from facelatch.errors import AgentUnreachableError
-from facelatch.ipc.client import connect
-from facelatch.ipc.interface import Busy, Cancelled, EnrollReply, StatusInterface
+from facelatch.ipc.interface import Cancelled
 from facelatch.ipc.words import EnrollMode
-from tests.agent import Agent, agent_in_temporary_directory, eventually, last, scenario
+from tests.agent import Agent, agent_in_temporary_directory, enrolment, eventually, last, scenario
 from tests.pictures import anna, nobody, save
-
-Replies = AsyncIterator[EnrollReply]
-
-
-@pytest.fixture
-def slow_agent(idle_agent: Agent) -> Agent:
-    """Takes the first look of an enrolment at once, and would be ten minutes about the others."""
-    idle_agent.configure("enroll", seconds=600.0, timeout=600.0)
-    idle_agent.start()
-    return idle_agent
-
-
-@asynccontextmanager
-async def enrolment(agent: Agent, mode: EnrollMode = EnrollMode.new) -> AsyncIterator[Replies]:
-    """Be in the middle of an enrolment: some looks are taken, some are not."""
-    async with agent.connect() as client:
-        replies = client.Enroll(user="anna", mode=mode)
-        reply = await anext(replies)
-        assert reply["progress"] is not None
-        assert reply["progress"].remaining == 5
-        yield replies
-
-
-async def camera(agent: Agent) -> str:
-    async with connect(StatusInterface, agent.runtime / "status.sock") as status:
-        return str((await status.GetStatus())["camera"])
-
-
-async def camera_is_free(agent: Agent) -> None:
-    while await camera(agent) != "idle":
-        pass
-
-
-def test_a_second_request_is_told_that_the_camera_is_busy(slow_agent: Agent) -> None:
-    async def steps() -> None:
-        async with enrolment(slow_agent), slow_agent.connect() as second:
-            assert await camera(slow_agent) == "in_use"
-            with pytest.raises(Busy):
-                await last(second.Verify())
-            with pytest.raises(Busy):
-                await last(second.Enroll(user="bob"))
-            result = slow_agent.cli("verify")
-            assert result.returncode == 2
-            assert "in use for somebody else" in result.stderr
-        await camera_is_free(slow_agent)
-
-    scenario(steps())
-
-
-def test_a_peer_that_hangs_up_frees_the_camera_and_stores_nothing(slow_agent: Agent) -> None:
-    async def steps() -> None:
-        async with enrolment(slow_agent):
-            pass
-        await camera_is_free(slow_agent)
-        async with enrolment(slow_agent):  # and the next one is served
-            pass
-
-    scenario(steps())
-    assert slow_agent.records == {}
-    assert slow_agent.cli("list").stdout == "nobody is enrolled\n"
-
-
-def test_cancel_ends_what_runs_and_stores_nothing(slow_agent: Agent) -> None:
-    async def steps() -> None:
-        async with enrolment(slow_agent) as replies, slow_agent.connect() as second:
-            await second.Cancel()
-            with pytest.raises(Cancelled):
-                await last(replies)
-            await camera_is_free(slow_agent)
-
-    scenario(steps())
-    assert slow_agent.records == {}
 
 
 def test_cancel_with_nothing_to_end_is_no_error_and_ends_nothing_later(agent: Agent) -> None:

@@ -96,13 +96,20 @@ def test_a_healthy_device_with_its_agent_running(agent_with_anna: Agent) -> None
 
 
 def test_what_is_not_there_before_the_first_start(idle_agent: Agent) -> None:
-    idle_agent.configure("policy", group="no-such-group")
     idle_agent.write_config()
     found = _diagnose(idle_agent, healthy=False)
-    for name in ("state", "device key", "agent", "group"):
+    for name in ("state", "device key", "agent"):
         assert found[name]["state"] == "missing", found[name]
         assert found[name]["remedy"]
     assert found["records"]["detail"] == "none yet"
+
+
+def test_a_missing_group_is_weak_since_root_and_administrators_need_none(agent_with_anna: Agent) -> None:
+    agent_with_anna.configure("policy", group="no-such-group")
+    agent_with_anna.start()
+    group = _diagnose(agent_with_anna, healthy=True)["group"]
+    assert group["state"] == "weak"
+    assert group["remedy"] == "run `groupadd --system no-such-group` if others are to"
 
 
 FAULTS: dict[str, tuple[Spoil, str, str, str, str]] = {

@@ -43,7 +43,21 @@ def test_a_lockout_outlives_the_agent_and_ends_by_reset(anna: Agent) -> None:
     anna.show("anna")
     assert "wait" in anna.cli("verify", "--user", "anna").stderr
     assert anna.cli("unlock-lockout", "anna").returncode == 0
+    assert "lockout_reset user=anna" in anna.log
     assert anna.cli("verify", "--user", "anna").returncode == 0
+
+
+def test_strangers_slow_the_door_down_and_never_lock_the_owner_out(anna: Agent) -> None:
+    anna.show("stranger")
+    for _ in range(5):
+        assert anna.cli("verify").returncode == 1
+    locked = anna.lines("verify")[-1]
+    # Unless two seconds have passed since the fifth.
+    assert locked == {"result": "verify_no_match"} or 0 < locked["parameters"]["retry_after_ms"] <= 4_000
+    anna.show("anna")
+    assert anna.cli("verify", "--user", "anna").returncode == 0
+    assert anna.cli("unlock-lockout").returncode == 0
+    assert anna.cli("verify").returncode == 0
 
 
 def test_nobody_in_view_never_counts(anna: Agent) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from facelatch.errors import StorageError
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.files import sweep
 from facelatch.vault.key_ring import KeyRing
-from facelatch.vault.lockout import DEVICE, FREE_FAILURES, MAX_FAILURES, Lockout, Wait, delay
+from facelatch.vault.lockout import DEVICE, FREE_FAILURES, MAX_FAILURES, BootClock, Lockout, Wait, delay
 from tests.powercut import PowerCut, PowerCutFs
 
 KEY = KeyRing(HostFileKey(bytes(range(32))))
@@ -125,6 +126,14 @@ def test_suspended_time_counts(lockout: Lockout, clock: VirtualClock) -> None:
     fail(lockout, 5)
     clock.time += 8 * 3600
     assert lockout.wait(ANNA) is None
+
+
+def test_the_kernels_clock_is_not_the_one_that_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = BootClock().now()
+    monkeypatch.setattr(time, "time", lambda: pytest.fail("the wall clock was asked"))
+    monkeypatch.setattr(time, "time_ns", lambda: pytest.fail("the wall clock was asked"))
+    assert before <= BootClock().now() <= time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert BootClock().boot() == BootClock().boot() != ""
 
 
 def test_the_file_names_nobody_and_is_private(tmp_path: Path, lockout: Lockout) -> None:

@@ -284,7 +284,7 @@ def test_places_that_are_no_directory(directory: Path) -> None:
     with pytest.raises(StorageError, match="does not exist"):
         Secrets(directory / "inner", KEY)
     directory.touch()
-    with pytest.raises(StorageError, match="exists already"):
+    with pytest.raises(StorageError, match="is not a directory"):
         Secrets(directory, KEY)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from facelatch import config as configuration
-from facelatch.cli.calls import get_status, print_json, refuse
+from facelatch.cli.calls import get_status, print_json, refuse, say_done
 from facelatch.cli.options import Exit, config_option, json_option, runtime_option, told
 from facelatch.phrases import describe_word
 
@@ -91,8 +91,9 @@ def config() -> None:
 
 @config.command()
 @config_option
+@json_option
 @told
-def check(path: Path) -> None:
+def check(path: Path, as_json: bool) -> None:
     """Check the configuration file."""
     configuration.load(path)
-    click.echo(f"{path} is in order")
+    say_done(f"{path} is in order", {"config": str(path)}, as_json)

@@ -91,9 +91,18 @@ async def watch(replies: AsyncIterator[Reply], as_json: bool, *, to_stderr: bool
     return last
 
 
+def say_done(text: str, reply: Reply, as_json: bool) -> None:
+    """Say that something is done: in words, or as the object that stands for them."""
+    if as_json:
+        print_json(reply)
+    else:
+        click.echo(text)
+
+
 def print_json(reply: Reply) -> None:
-    """Print a reply as one JSON object on a line, without what it leaves out."""
-    click.echo(json.dumps({key: _plain(value) for key, value in reply.items() if value is not None}))
+    """Print a reply as one JSON object on a line, without what it leaves out and without descriptors."""
+    told = {key: value for key, value in reply.items() if value is not None and not hasattr(value, "fileno")}
+    click.echo(json.dumps({key: _plain(value) for key, value in told.items()}))
 
 
 def _plain(value: Any) -> Any:

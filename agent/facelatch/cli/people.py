@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from facelatch.cli.calls import Reply, call_agent, print_json, watch
+from facelatch.cli.calls import Reply, call_agent, print_json, say_done, watch
 from facelatch.cli.options import Exit, json_option, runtime_option, told
 from facelatch.phrases import describe_word
 
@@ -98,9 +98,10 @@ def list_users(as_json: bool, runtime: Path) -> None:
 
 @click.command()
 @click.argument("user")
+@json_option
 @runtime_option
 @told
-def remove(user: str, runtime: Path) -> None:
+def remove(user: str, as_json: bool, runtime: Path) -> None:
     """Forget USER: their record is removed and their key with it."""
     from facelatch.ipc.interface import AgentInterface
 
@@ -108,15 +109,16 @@ def remove(user: str, runtime: Path) -> None:
         await agent.RemoveUser(user=user)
         return {}
 
-    call_agent(runtime, call, as_json=False)
-    click.echo(f"removed {user}")
+    call_agent(runtime, call, as_json)
+    say_done(f"removed {user}", {"removed": user}, as_json)
 
 
 @click.command("unlock-lockout")
 @click.argument("user", required=False)
+@json_option
 @runtime_option
 @told
-def unlock_lockout(user: str | None, runtime: Path) -> None:
+def unlock_lockout(user: str | None, as_json: bool, runtime: Path) -> None:
     """Let USER try again at once after failed attempts; without USER, let the device."""
     from facelatch.ipc.interface import AgentInterface
 
@@ -124,8 +126,8 @@ def unlock_lockout(user: str | None, runtime: Path) -> None:
         await agent.ResetLockout(user=user)
         return {}
 
-    call_agent(runtime, call, as_json=False)
-    click.echo(f"{user or 'the device'} may try again")
+    call_agent(runtime, call, as_json)
+    say_done(f"{user or 'the device'} may try again", {"reset": user or "device"}, as_json)
 
 
 def _base64(challenge: str) -> str:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from pathlib import Path
 
 import click
 
-from facelatch.cli.calls import Reply, call_agent, get_status, watch
-from facelatch.cli.options import Exit, runtime_option, told
+from facelatch.cli.calls import Reply, call_agent, get_status, print_json, say_done, watch
+from facelatch.cli.options import Exit, json_option, runtime_option, told
 from facelatch.errors import FacelatchError
 from facelatch.phrases import describe_word
 
@@ -26,9 +27,10 @@ class WeakKeyError(FacelatchError):
 @click.argument("name")
 @click.option("--forget", is_flag=True, help="Remove the secret instead.")
 @click.option("--accept-weak", is_flag=True, help="Seal although the device key is weak.")
+@json_option
 @runtime_option
 @told
-def seal(user: str, name: str, forget: bool, accept_weak: bool, runtime: Path) -> None:
+def seal(user: str, name: str, forget: bool, accept_weak: bool, as_json: bool, runtime: Path) -> None:
     """Seal a secret from standard input to USER's face, under NAME.
 
     What that is worth: whoever has the device and USER's face, or a photograph of it, gets the secret. Under a weak
@@ -53,33 +55,39 @@ def seal(user: str, name: str, forget: bool, accept_weak: bool, runtime: Path) -
                 await agent.Seal(user=user, name=name, secret_fd=descriptor)
         return {}
 
-    call_agent(runtime, call, as_json=False)
-    click.echo(f"{'forgot' if forget else 'sealed'} {name} for {user}", err=True)
+    call_agent(runtime, call, as_json)
+    done = "forgot" if forget else "sealed"
+    say_done(f"{done} {name} for {user}", {done: name, "user": user}, as_json)
 
 
 @click.command()
 @click.argument("user")
 @click.argument("name")
 @click.option("--timeout", "timeout_ms", type=click.IntRange(1), metavar="MS", help="Give up after this time.")
+@json_option
 @runtime_option
 @told
-def unseal(user: str, name: str, timeout_ms: int | None, runtime: Path) -> None:
-    """Look for USER's face and write the secret NAME to standard output."""
+def unseal(user: str, name: str, timeout_ms: int | None, as_json: bool, runtime: Path) -> None:
+    """Look for USER's face and write the secret NAME to standard output, as it is, or in base64 with --json."""
     from facelatch.ipc import memfd
     from facelatch.ipc.interface import AgentInterface
 
     async def call(agent: AgentInterface) -> Reply:
-        reply = await watch(agent.Unseal(user=user, name=name, timeout_ms=timeout_ms), as_json=False, to_stderr=True)
+        reply = await watch(agent.Unseal(user=user, name=name, timeout_ms=timeout_ms), as_json, to_stderr=True)
         descriptor = reply.get("secret_fd")
         if descriptor is None:
             return reply
         with descriptor:
             return {**reply, "secret": memfd.take(descriptor.fileno(), _MAX_SECRET_BYTES)}
 
-    reply = call_agent(runtime, call, as_json=False)
+    reply = call_agent(runtime, call, as_json)
     if "secret" not in reply:
-        click.echo(describe_word(str(reply["result"])), err=True)
+        if not as_json:
+            click.echo(describe_word(str(reply["result"])), err=True)
         sys.exit(Exit.NO)
+    if as_json:
+        print_json({"secret": base64.b64encode(reply["secret"]).decode("ascii")})
+        return
     sys.stdout.buffer.write(reply["secret"])
     sys.stdout.buffer.flush()
 

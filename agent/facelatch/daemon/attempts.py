@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facelatch.daemon.roster import Roster
+from facelatch.daemon.stages import Stages
 from facelatch.daemon.worker import DeadlineError, Session
 from facelatch.face.encoder import unit
 from facelatch.face.quality import Hint
@@ -48,6 +49,11 @@ class Looked:
     """A look that counted; ``remaining`` is how many more an enrolment wants."""
 
     remaining: int | None = None
+
+
+@dataclass(frozen=True)
+class OtherPose:
+    """A good look of a pose of which an enrolment has enough: it wants another one."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class Duplicate:
 
 
 VerifyReport = Looked | Retry | Match | NoMatch
-EnrollReport = Looked | Retry | Enrolled | Refused | Duplicate
+EnrollReport = Looked | Retry | OtherPose | Enrolled | Refused | Duplicate
 
 
 class Attempt:
@@ -192,12 +198,22 @@ class EnrolmentPlan:
         administrator: whether they may manage others.
         frames: good looks wanted.
         seconds: time they are spread over at least.
+        timeout: time that the whole may take.
+        before: the user's record as it was when they asked, which alone may be replaced.
     """
 
     user: str
     administrator: bool
     frames: int
     seconds: float
+    timeout: float
+    before: Record | None = None
+
+    @property
+    def patience(self) -> int:
+        """How many good looks may go by while another pose is asked for: at most half of the spare time goes so."""
+        spare = max(0.0, self.timeout - self.seconds) / 2
+        return int(self.frames * min(1.0, spare / self.seconds))
 
 
 def enrol(session: Session[EnrollReport], plan: EnrolmentPlan, extractor: Extractor, roster: Roster) -> EnrollReport:
@@ -220,18 +236,26 @@ def enrol(session: Session[EnrollReport], plan: EnrolmentPlan, extractor: Extrac
     others = [record for record in roster if record.header.user != plan.user]
     if Attempt(extractor, roster, others).decide(embedding, session) is not None:
         return Duplicate()
-    return Enrolled(roster.make(plan.user, embedding, administrator=plan.administrator))
+    record = roster.make(plan.user, embedding, administrator=plan.administrator, before=plan.before)
+    return Enrolled(record)
 
 
 def _gather(session: Session[EnrollReport], plan: EnrolmentPlan) -> Embedding:
-    """Collect (frames, d) embeddings, at most one in every ``seconds / frames``."""
+    """Collect (frames, d) embeddings of several poses, as offered; one good look in every ``seconds / frames``."""
     good: list[Embedding] = []
+    stages = Stages(plan.frames, plan.patience)
+    due = 0.0
     with closing(session.looks()) as looks:
         for look in looks:
-            if session.elapsed < len(good) * plan.seconds / plan.frames:
+            if session.elapsed < due:
                 continue
             if look.embedding is None:
                 session.report(Retry(_hint(look.hint)))
+                continue
+            # Time lost to poor looks is not made up for by a burst of equal ones.
+            due = session.elapsed + plan.seconds / plan.frames
+            if not stages.takes(look.attitude):
+                session.report(OtherPose())
                 continue
             good.append(look.embedding)
             session.report(Looked(remaining=plan.frames - len(good)))

@@ -15,6 +15,7 @@ from enum import Enum
 
 from facelatch.ipc.peer import Peer
 from facelatch.ipc.words import MonitorEvent
+from facelatch.vault.record import MAX_USER_BYTES
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ class MessageId(Enum):
     latch_closed = "c1b9d84b8c5b1509e7696eb028047335"
     camera_fault = "130d535a2c20573a098b634c385f0e50"
     refused = "73c3cd3a9124f671d7ca9d4d1d5d8bdc"
+    lockout_reset = "2cf6ff2f0f3f4b0d9a5f0a4f6c0e7b61"
+    rekeyed = "8d1c7f5e6b9a4f9c8a53f5be0b3cc0d4"
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,19 @@ class Audit:
 
     def tell(self, event: MonitorEvent, peer: Peer, user: str | None, reason: str = "") -> None:
         """Note an event, and who is to be told of it is told."""
+        user = _printable(user)
         self._write(MessageId[event.name], peer, user, reason)
         happening = Happening(time.time_ns() // 1000, event, user)
         for queue, loop in list(self._watchers.items()):
             loop.call_soon_threadsafe(_offer, queue, happening)
 
+    def note(self, what: MessageId, peer: Peer, user: str | None, reason: str = "") -> None:
+        """Note what the socket has no event for; watchers are not told."""
+        self._write(what, peer, _printable(user), reason)
+
     def refused(self, peer: Peer, user: str | None, reason: str) -> None:
-        """Note that a peer asked for something that it may not have; watchers are not told."""
-        self._write(MessageId.refused, peer, user, reason)
+        """Note that a peer asked for something that it may not have."""
+        self.note(MessageId.refused, peer, user, reason)
 
     @contextmanager
     def watch(self) -> Generator[asyncio.Queue[Happening]]:
@@ -94,6 +102,13 @@ class Audit:
             _log.info("%s", message)
 
 
+def _printable(user: str | None) -> str | None:
+    """Make a name, which any peer may have made up, fit for a log line, a journal field and a terminal."""
+    if user is None or (len(user) <= MAX_USER_BYTES and user.isascii() and user.isprintable()):
+        return user
+    return "(not a name)"
+
+
 def _offer(queue: asyncio.Queue[Happening], happening: Happening) -> None:
     if queue.full():
         queue.get_nowait()
@@ -106,6 +121,7 @@ def _to_journal(fields: dict[str, str]) -> bool:
     lines = "".join(f"{name}={value.replace(chr(10), ' ')}\n" for name, value in fields.items())
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+            journal.setblocking(False)  # nobody waits for a journal that is stuck
             journal.sendto(lines.encode(), _JOURNAL)
     except OSError:
         return False

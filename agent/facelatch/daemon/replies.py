@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import re
 
-from facelatch.daemon.attempts import Looked, Retry
+from facelatch.daemon.attempts import Looked, OtherPose, Retry
 from facelatch.ipc import interface as wire
 from facelatch.ipc import words
 from facelatch.vault.record import MAX_USER_BYTES, Record
@@ -17,8 +17,10 @@ MAX_TIMEOUT_MS = 120_000
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
 
 
-def progress(report: Looked | Retry) -> wire.Progress:
+def progress(report: Looked | Retry | OtherPose) -> wire.Progress:
     """Tell one look."""
+    if isinstance(report, OtherPose):
+        return wire.Progress(words.ProgressResult.enroll_retry_pose)
     if isinstance(report, Retry):
         return wire.Progress(words.ProgressResult[report.hint.value])
     if report.remaining is None:

@@ -89,16 +89,16 @@ class Roster:
         """Give a user's record, or None."""
         return self._records.get(user)
 
-    def make(self, user: str, embedding: npt.ArrayLike, *, administrator: bool) -> Record:
+    def make(self, user: str, embedding: npt.ArrayLike, *, administrator: bool, before: Record | None = None) -> Record:
         """Run Gen for a user; nothing is stored yet. Costs one Argon2id run.
 
-        Someone enrolled already keeps record id and rotation, and the generation goes up: so the new record takes the
-        old one's place on disk in one step, and the pair gives an attacker no second rotation to work with.
+        Someone enrolled already, whose record is given as ``before``, keeps record id and rotation, and the generation
+        goes up: so the new record takes the old one's place on disk in one step, and the pair gives an attacker no
+        second rotation to work with.
 
         Raises:
             EmbeddingError: the embedding cannot be used.
         """
-        before = self._records.get(user)
         header = Header(
             parameter_set=self._extractor.parameters.digest,
             key_id=self._key.key_id,

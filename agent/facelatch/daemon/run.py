@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from facelatch import parameters
+from facelatch.camera import Camera
 from facelatch.config import Config
 from facelatch.daemon.agent import Agent
 from facelatch.daemon.audit import Audit
@@ -20,13 +20,11 @@ from facelatch.daemon.roster import Roster
 from facelatch.daemon.service import AgentService
 from facelatch.daemon.status_service import StatusService
 from facelatch.daemon.worker import Worker
-from facelatch.errors import ParameterSetError, StorageError
+from facelatch.errors import CameraError, CameraFault, StorageError
 from facelatch.ipc.listener import require_free
 from facelatch.ipc.server import Server
 from facelatch.l2fe.extractor import Extractor
-from facelatch.l2fe.parameters import ParameterSet
-from facelatch.models import ENCODER, manifest
-from facelatch.shipped import configured_camera, face_path
+from facelatch.shipped import configured_camera, face_path, parameter_set
 from facelatch.vault.key_providers import open_key_ring
 from facelatch.vault.lockout import BootClock, Lockout
 from facelatch.vault.secrets import Secrets
@@ -59,11 +57,10 @@ def build(config: Config, stack: ExitStack) -> Agent:
     Raises:
         FacelatchError: the first part that cannot be made.
     """
-    chosen = parameters.read(config.parameters)
-    _require_encoder(chosen)
+    chosen = parameter_set(config.parameters)
     path = face_path()
     camera = configured_camera(config.camera)
-    camera.check()
+    camera_fault = _camera_fault(camera)
     # What could fail is looked at before the first start makes a key and a directory.
     _require_directory(config.runtime)
     for name in (AGENT_SOCKET, STATUS_SOCKET):
@@ -76,7 +73,7 @@ def build(config: Config, stack: ExitStack) -> Agent:
     # Secrets that a renewal of the device key has not reached yet are still under the old one.
     secrets = Secrets(config.state / _SECRETS, ring.current)
     lockout = Lockout(config.state / _LOCKOUT, ring, BootClock())
-    worker = Worker(camera, path)
+    worker = Worker(camera, path, camera_fault)
     stack.callback(worker.close)
     agent = Agent(
         config=config,
@@ -119,11 +116,20 @@ async def _serve(config: Config, agent: Agent, ready: Callable[[], None]) -> Non
         await status_server.close()
 
 
-def _require_encoder(chosen: ParameterSet) -> None:
-    if manifest().models[ENCODER].sha256 not in chosen.encoders:
-        raise ParameterSetError(
-            f"parameter set {chosen.name!r} was fitted to another encoder than {ENCODER}", "reinstall facelatch"
-        )
+def _camera_fault(camera: Camera) -> CameraError | None:
+    """Check the camera; return a fault that may pass by itself, since all but looking works without a camera.
+
+    Raises:
+        CameraError: a fault that is for whoever set the agent up.
+    """
+    try:
+        camera.check()
+    except CameraError as error:
+        if error.fault in (CameraFault.MISCONFIGURED, CameraFault.NO_PERMISSION):
+            raise
+        _log.warning("%s", error)
+        return error
+    return None
 
 
 def _require_directory(runtime: Path) -> None:

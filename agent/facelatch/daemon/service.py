@@ -23,10 +23,12 @@ from facelatch.daemon.attempts import (
     Looked,
     Match,
     NoMatch,
+    OtherPose,
     Refused,
     Retry,
     VerifyReport,
 )
+from facelatch.daemon.audit import MessageId
 from facelatch.daemon.policy import Action
 from facelatch.daemon.roster import OvertakenError
 from facelatch.daemon.signature import MAX_CHALLENGE_BYTES, MIN_CHALLENGE_BYTES, Statement
@@ -86,11 +88,11 @@ class AgentService(wire.AgentInterface):
         mode = mode or words.EnrollMode.new
         self._require(Action.REFRESH if mode is words.EnrollMode.add else Action.ENROLL, user)
         replies.require_user_name(user)
-        known = agent.roster.get(user) is not None
+        before = agent.roster.get(user)
         match mode:
-            case words.EnrollMode.new if known:
+            case words.EnrollMode.new if before is not None:
                 raise wire.AlreadyEnrolled(user=user)
-            case words.EnrollMode.replace | words.EnrollMode.add if not known:
+            case words.EnrollMode.replace | words.EnrollMode.add if before is None:
                 raise wire.NotEnrolled(user=user)
             case words.EnrollMode.add:
                 async with aclosing(self._add(user, timeout_ms)) as added:
@@ -98,8 +100,8 @@ class AgentService(wire.AgentInterface):
                         yield reply
                 return
         config = agent.config.enroll
-        plan = attempts.EnrolmentPlan(user, bool(administrator), config.frames, config.seconds)
         timeout = replies.timeout(timeout_ms, config.timeout)
+        plan = attempts.EnrolmentPlan(user, bool(administrator), config.frames, config.seconds, timeout, before)
         reports = agent.worker.run(
             lambda session: attempts.enrol(session, plan, agent.extractor, agent.roster), timeout, self._peer.uid
         )
@@ -130,7 +132,7 @@ class AgentService(wire.AgentInterface):
         if user is not None:
             subject = self._enrolled(user).header.record_id.hex()
         try:
-            await asyncio.to_thread(self._agent.lockout.reset, subject)
+            await asyncio.to_thread(self._reset, subject, user)
         except StorageError as error:
             raise wire.StorageFault(what=str(error)) from error
 
@@ -141,6 +143,7 @@ class AgentService(wire.AgentInterface):
         # On the camera's thread, so that no attempt runs between two keys; a peer that hangs up does not stop it.
         def renew(_: Session[None]) -> None:
             agent.renew_device_key()
+            agent.audit.note(MessageId.rekeyed, self._peer, None)
 
         try:
             async with aclosing(self._told(agent.worker.run(renew, math.inf, self._peer.uid), None)) as told:
@@ -202,6 +205,10 @@ class AgentService(wire.AgentInterface):
         if before is None or before.helper.seal_key == record.helper.seal_key:
             return []
         return self._agent.secrets.forget_all(before)
+
+    def _reset(self, subject: str, user: str | None) -> None:
+        self._agent.lockout.reset(subject)
+        self._agent.audit.note(MessageId.lockout_reset, self._peer, user)
 
     def _forget(self, user: str) -> None:
         # The record first: a power cut then leaves secrets that nobody can open, which the next start removes.
@@ -286,6 +293,7 @@ class AgentService(wire.AgentInterface):
             missing = "challenge" if challenge is None else "audience"
             raise wire.InvalidArgument(parameter=missing, problem="challenge and audience go together")
         if not self._agent.policy.allows_audience(self._peer, audience):
+            self._agent.audit.refused(self._peer, None, "sign for that audience")
             raise wire.PermissionDenied(action="sign for that audience")
         try:
             nonce = base64.b64decode(challenge, validate=True)
@@ -310,7 +318,7 @@ class AgentService(wire.AgentInterface):
 
     async def _enrolment(self, report: EnrollReport) -> wire.EnrollReply:
         match report:
-            case Looked() | Retry():
+            case Looked() | Retry() | OtherPose():
                 return {"progress": replies.progress(report)}
             case Refused(reason):
                 return {"result": words.EnrollResult.enroll_failed, "reason": str(reason)}

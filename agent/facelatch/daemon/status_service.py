@@ -28,11 +28,12 @@ class StatusService(wire.StatusInterface):
             "parameter_set": agent.extractor.parameters.name,
             "ready": True,
             "users": len(agent.roster),
-            "camera": words.CameraState.in_use if agent.worker.busy else words.CameraState.idle,
+            "camera": self._camera(),
             "liveness": words.Liveness.off if agent.live_camera else words.Liveness.not_evaluated,
             "components": [
                 wire.Component("device", words.ComponentState.ok, f"id {agent.device_id.hex()}"),
                 self._device_key(),
+                *self._camera_fault(),
             ],
         }
 
@@ -50,6 +51,19 @@ class StatusService(wire.StatusInterface):
                     "event": told.event,
                     "user": told.user if known else None,
                 }
+
+    def _camera(self) -> words.CameraState:
+        worker = self._agent.worker
+        if worker.busy:
+            return words.CameraState.in_use
+        return words.CameraState.idle if worker.camera_fault is None else words.CameraState.unavailable
+
+    def _camera_fault(self) -> list[wire.Component]:
+        # Whoever asks for the status must not be able to switch the camera on: so this is the last that was seen of it.
+        fault = self._agent.worker.camera_fault
+        return (
+            [] if fault is None else [wire.Component("camera", words.ComponentState.failed, f"when last used: {fault}")]
+        )
 
     def _device_key(self) -> wire.Component:
         key = self._agent.device_key

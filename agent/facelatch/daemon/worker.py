@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from facelatch.camera import Camera, opened
+from facelatch.errors import CameraError
 from facelatch.face.path import FacePath, Look
 
 Report = TypeVar("Report")
@@ -35,13 +36,10 @@ class Session(Generic[Report]):
         elapsed: seconds since the camera was opened, as of the last look.
     """
 
-    def __init__(
-        self, camera: Camera, path: FacePath, timeout: float, stop: threading.Event, report: Callable[[Report], None]
-    ) -> None:
+    def __init__(self, worker: Worker, timeout: float, stop: threading.Event, report: Callable[[Report], None]) -> None:
         self.report = report
         self.elapsed = 0.0
-        self._camera = camera
-        self._path = path
+        self._worker = worker
         self._timeout = timeout
         self._stop = stop
 
@@ -52,13 +50,19 @@ class Session(Generic[Report]):
             DeadlineError, StoppedError: between two looks.
             CameraError: no usable frames come.
         """
-        with opened(self._camera):
-            start = time.monotonic()
-            while True:
-                frame = self._camera.read()
-                self.elapsed = time.monotonic() - start
-                self.check()
-                yield self._path.look(frame.image)
+        worker = self._worker
+        try:
+            with opened(worker.camera) as camera:
+                start = time.monotonic()
+                while True:
+                    frame = camera.read()
+                    worker.camera_fault = None
+                    self.elapsed = time.monotonic() - start
+                    self.check()
+                    yield worker.path.look(frame.image)
+        except CameraError as error:
+            worker.camera_fault = error
+            raise
 
     def check(self) -> None:
         """Raise if the job should end: for use before a costly step."""
@@ -71,14 +75,16 @@ class Session(Generic[Report]):
 class Worker:
     """Runs one job at a time off the event loop.
 
-    Args:
+    Attributes:
         camera: opened for each job, never between.
         path: the face path; it is only ever used on the worker's thread.
+        camera_fault: what was wrong when the camera was last asked for a frame; None if it gave one.
     """
 
-    def __init__(self, camera: Camera, path: FacePath) -> None:
-        self._camera = camera
-        self._path = path
+    def __init__(self, camera: Camera, path: FacePath, camera_fault: CameraError | None = None) -> None:
+        self.camera = camera
+        self.path = path
+        self.camera_fault = camera_fault
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facelatch-camera")
         self._stop: threading.Event | None = None
         self._owner: int | None = None
@@ -109,7 +115,7 @@ class Worker:
 
         def work() -> Report:
             try:
-                return job(Session(self._camera, self._path, timeout, stop, report))
+                return job(Session(self, timeout, stop, report))
             finally:
                 report(None)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from facelatch import models, parameters
+from facelatch import models
 from facelatch.config import Config
 from facelatch.diagnosis.finding import AS_ROOT, Finding, State, failed
 from facelatch.errors import CameraError, CameraFault, FacelatchError
-from facelatch.shipped import configured_camera
+from facelatch.shipped import configured_camera, parameter_set
 
 
 def check_models() -> Iterator[Finding]:
@@ -32,13 +32,9 @@ def check_parameters(chosen: Config) -> Finding:
     """See that the parameter set is one of ours, and fits the encoder."""
     name = "parameter set"
     try:
-        found = parameters.read(chosen.parameters)
-        fits = models.manifest().models[models.ENCODER].sha256 in found.encoders
+        found = parameter_set(chosen.parameters)
     except FacelatchError as error:
         return failed(name, error)
-    if not fits:
-        detail = f"{found.name!r} was fitted to another encoder than {models.ENCODER}"
-        return Finding(name, State.FAILED, detail, "reinstall facelatch")
     return Finding(name, State.OK, f"{found.name!r} is the pinned one and fits the encoder")
 
 

@@ -89,7 +89,7 @@ def check_groups(chosen: Config) -> Iterator[Finding]:
         yield Finding("group", State.OK, f"group {name!r} exists")
     else:
         detail = f"there is no group {name!r}, so only root and administrators may verify others and watch"
-        yield Finding("group", State.MISSING, detail, f"run `groupadd --system {name}`")
+        yield Finding("group", State.WEAK, detail, f"run `groupadd --system {name}` if others are to")
     if os.geteuid() == 0:
         yield Finding("video", State.OK, "root needs no group to use cameras")
     elif VIDEO in {entry.gr_name for entry in grp.getgrall() if entry.gr_gid in (os.getegid(), *os.getgroups())}:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector, Floats, Image
 from facelatch.face.encoder import Encoder
+from facelatch.face.pose import STRAIGHT, Attitude, attitude
 from facelatch.face.quality import Hint, Limits, judge_crop, judge_place
 
 
@@ -18,10 +19,12 @@ class Look:
     Attributes:
         embedding: (192,) float32 unit length, or None when the frame does not count.
         hint: why it does not, or None when it does.
+        attitude: how the head is held; of no meaning when the frame does not count.
     """
 
     embedding: Floats | None = None
     hint: Hint | None = None
+    attitude: Attitude = STRAIGHT
 
 
 class FacePath:
@@ -48,4 +51,4 @@ class FacePath:
         hint = judge_crop(crop, self._limits)
         if hint is not None:
             return Look(hint=hint)
-        return Look(embedding=self._encoder(crop))
+        return Look(embedding=self._encoder(crop), attitude=attitude(faces[0].points))

@@ -9,7 +9,8 @@ from enum import StrEnum
 import cv2
 import numpy as np
 
-from facelatch.face.detector import Detection, Floats, Image, KeyPoint
+from facelatch.face.detector import Detection, Image, KeyPoint
+from facelatch.face.pose import attitude
 
 
 class Hint(StrEnum):
@@ -69,7 +70,7 @@ def judge_place(image: Image, faces: list[Detection], limits: Limits) -> Hint | 
     inner = face.points[[KeyPoint.RIGHT_EYE, KeyPoint.LEFT_EYE, KeyPoint.NOSE, KeyPoint.MOUTH]]
     if np.any(inner < 0) or np.any(inner >= (width, height)):
         return Hint.OFF_CENTRE
-    if turn(face.points) > limits.max_turn:
+    if abs(attitude(face.points).yaw) > limits.max_turn:
         return Hint.TURN_HEAD
     return None
 
@@ -85,11 +86,3 @@ def judge_crop(crop: Image, limits: Limits) -> Hint | None:
     if float(cv2.Laplacian(grey, cv2.CV_32F).var()) < limits.min_sharpness:
         return Hint.BLURRED
     return None
-
-
-def turn(points: Floats) -> float:
-    """How far the nose is off the line's middle between the eyes, along that line, in eye distances; 0 is frontal."""
-    right, left, nose = points[KeyPoint.RIGHT_EYE], points[KeyPoint.LEFT_EYE], points[KeyPoint.NOSE]
-    eyes = left - right
-    distance = float(eyes @ eyes)
-    return abs(float((nose - (right + left) / 2) @ eyes)) / distance if distance > 0 else float("inf")

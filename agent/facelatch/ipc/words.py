@@ -27,7 +27,7 @@ class ComponentState(Word):
 
 
 class CameraState(Word):
-    """Whether the camera could be used now."""
+    """Whether the camera is in use; ``unavailable`` when it failed as it was last used, or checked at the start."""
 
     idle = auto()
     in_use = auto()

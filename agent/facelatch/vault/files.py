@@ -177,6 +177,36 @@ def _require_trustworthy(path: Path, status: os.stat_result, private: bool) -> N
         require_private(path, status)
 
 
+def make_private_directory(directory: Path, *, fs: FileSystem = OS) -> None:
+    """Make a directory that only we may use, durably, or see that the one that is there is such a one.
+
+    Raises:
+        StorageError: it is not private, not a directory, or its parent does not exist.
+    """
+    try:
+        directory.mkdir(mode=0o700)
+        # Otherwise a power cut could take the directory, and with it what was reported as stored.
+        fs.sync_directory(directory.parent)
+    except FileExistsError:
+        pass
+    except FileNotFoundError as error:
+        raise no_parent(directory) from error
+    except OSError as error:
+        raise storage_error("create", directory, error) from error
+    try:
+        status = directory.stat()
+    except OSError as error:
+        raise storage_error("use", directory, error) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise StorageError(f"{directory} is not a directory", "remove it, or correct the path")
+    require_private(directory, status)
+
+
+def no_parent(path: Path) -> StorageError:
+    """Make the error for a path whose directory is missing."""
+    return StorageError(f"{path.parent} does not exist", "create it, or correct the path")
+
+
 def require_private(path: Path, status: os.stat_result) -> None:
     """Check that a file or directory is ours and nobody else may use it.
 

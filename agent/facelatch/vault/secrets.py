@@ -22,9 +22,9 @@ from facelatch.vault import secret_box
 from facelatch.vault.device_key import DeviceKey
 from facelatch.vault.files import (
     MissingFileError,
+    make_private_directory,
     read_bounded,
     remove_durably,
-    require_private,
     storage_error,
     sweep,
     write_durably,
@@ -92,7 +92,7 @@ class Secrets:
         self._fs = fs
         # Methods run on threads: without it, two that seal at once could pass the limit together.
         self._lock = threading.Lock()
-        _make_directory(directory, fs)
+        make_private_directory(directory, fs=fs)
         sweep(directory, fs=fs)
 
     @property
@@ -274,13 +274,3 @@ def _require_name(name: str) -> None:
 
 def _no_such(name: str) -> NoSuchSecretError:
     return NoSuchSecretError(f"no secret {name!r} is sealed for this user", "seal it first")
-
-
-def _make_directory(directory: Path, fs: FileSystem) -> None:
-    try:
-        if not directory.is_dir():
-            directory.mkdir(mode=0o700)
-            fs.sync_directory(directory.parent)
-        require_private(directory, directory.stat())
-    except OSError as error:
-        raise storage_error("create", directory, error) from error

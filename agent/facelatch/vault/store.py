@@ -13,6 +13,8 @@ from typing import NamedTuple, Self
 
 from facelatch.errors import StorageError
 from facelatch.vault.files import (
+    make_private_directory,
+    no_parent,
     read_bounded,
     remove_durably,
     require_private,
@@ -61,7 +63,7 @@ class Store:
     def __init__(self, directory: Path, *, fs: FileSystem = OS) -> None:
         self._directory = directory
         self._fs = fs
-        _make_directory(directory, fs)
+        make_private_directory(directory, fs=fs)
         self._lock: int | None = _lock_directory(directory)
         try:
             sweep(directory, fs=fs)
@@ -166,34 +168,15 @@ def require_usable(directory: Path) -> None:
         require_private(directory, directory.stat())
     except FileNotFoundError as error:
         if not directory.parent.is_dir():
-            raise _no_parent(directory) from error
+            raise no_parent(directory) from error
     except OSError as error:
         raise storage_error("use", directory, error) from error
 
 
-def _no_parent(directory: Path) -> StorageError:
-    return StorageError(f"{directory.parent} does not exist", "create it, or correct the path")
-
-
-def _make_directory(directory: Path, fs: FileSystem) -> None:
-    try:
-        directory.mkdir(mode=0o700)
-        # Otherwise a power cut could take the directory, and with it records that were reported as stored.
-        fs.sync_directory(directory.parent)
-    except FileExistsError as error:
-        if not directory.is_dir():
-            raise StorageError(f"{directory} is not a directory", "remove it, or correct the path") from error
-    except FileNotFoundError as error:
-        raise _no_parent(directory) from error
-    except OSError as error:
-        raise storage_error("create", directory, error) from error
-
-
 def _lock_directory(directory: Path) -> int:
-    """Check the directory, and return the descriptor whose lock keeps other agents out."""
+    """Return the descriptor whose lock keeps other agents out of the directory."""
     path = directory / _LOCK_NAME
     try:
-        require_private(directory, directory.stat())
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise storage_error("use", path, error) from error
