@@ -24,6 +24,8 @@ from tools.evaluate.protocol import Attempt, Enrolment, Protocol, Trials, draw
 Floats = npt.NDArray[np.float64]
 # Impostor attempts out of reach that are decoded all the same, over all groups, as a check.
 DECODED_ANYWAY = 1000
+# Impostor attempts at most, for memory's sake; with more people, every second, third ... attempt is made.
+_MOST = 20_000_000
 # Fitting the model needs people: several for each of its coordinates.
 _PEOPLE_A_COORDINATE = 4
 
@@ -156,6 +158,11 @@ def impostors(groups: Sequence[Group], seed: int) -> Impostors:
 
     One out of reach cannot be accepted (``lock.reach``), so only those within are decoded, and a sample of the others.
     """
+    possible = sum(len(group.trials.attempts) * len(group.trials.enrolments) for group in groups)
+    stride = max(1, -(-possible // _MOST))
+    groups = [
+        replace(group, trials=replace(group.trials, attempts=group.trials.attempts[::stride])) for group in groups
+    ]
     total = sum(len(group.trials.attempts) for group in groups)
     rng = np.random.default_rng(seed)
     with watched(total, "Impostors") as step:
@@ -210,6 +217,11 @@ def strength(groups: Sequence[Group]) -> Strength:
 def at_cells(groups: Sequence[Group], cell: float) -> list[Group]:
     """Return the same trials on a lattice of another cell."""
     return [Group(at_cell(group.parameters, cell), group.trials) for group in groups]
+
+
+def thinned(group: Group, stride: int) -> Group:
+    """Return a group with every so-manieth genuine trial only."""
+    return replace(group, trials=replace(group.trials, genuine=group.trials.genuine[::stride]))
 
 
 def pairs(drawn: Trials) -> Iterator[tuple[Enrolment, Attempt]]:

@@ -29,7 +29,7 @@ p { margin: .3rem 0; } .soft, figcaption { color: var(--soft); font-size: .92rem
 .tiles div { background: var(--card); border-radius: .6rem; padding: .7rem .9rem; }
 .tiles b { display: block; font-size: 1.5rem; line-height: 1.3; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem;
-  margin: 0 0 1rem; }
+  align-items: start; margin: 0 0 1rem; }
 section { background: var(--card); border-radius: .6rem; padding: .9rem; margin: 0 0 1rem; min-width: 0; }
 .pictures section { margin: 0; } figure { margin: 0; } svg { width: 100%; height: auto; display: block; }
 svg text { font: 11px system-ui, sans-serif; fill: var(--soft); } svg .note { fill: var(--ink); }
