@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tools.evaluate import curve
-from tools.evaluate.measure import Strength
+from tools.evaluate.figures import rejects
+from tools.evaluate.measure import Genuine, Strength
 from tools.evaluate.stats import bootstrap, clopper_pearson, det, per_person, rate_interval, success
 from tools.trials import people_bootstrap
 
@@ -96,6 +97,12 @@ def test_success_from_known_bits(bits: float, tries: int, chance: float) -> None
 def test_success_is_that_of_counted_points() -> None:
     others = np.random.default_rng(5).poisson(2.0**10.05, 20_000)
     assert success(10.05, 1 << 10) == pytest.approx(np.mean(others < 1 << 10), abs=0.01)
+
+
+def test_rejects_are_counted_after_the_first_and_after_all_looks() -> None:
+    trials = [Genuine("a", "a", "a", 5.0, opened_at) for opened_at in (0, 0, 1, 2, None)]
+    found = rejects(trials, seed=1)
+    assert (found["frr"], found["frr_at_first_frame"]) == (pytest.approx(0.2), pytest.approx(0.6))
 
 
 def points(rates: list[list[float]]) -> list[curve.Point]:

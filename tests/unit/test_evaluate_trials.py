@@ -14,13 +14,14 @@ from facelatch import parameters
 from facelatch.daemon.attempts import LOOKS, Attempt, verify
 from facelatch.face.encoder import unit
 from facelatch.face.path import Look
-from facelatch.l2fe.extractor import Extractor
+from facelatch.l2fe.extractor import Candidate, Extractor, Sketch
 from facelatch.l2fe.population import Projection
 from tests import faces
 from tools import trials
 from tools.dataset import DatasetError, Embedded
-from tools.evaluate import lock, measure, protocol, refreshing
+from tools.evaluate import curve, lock, measure, protocol, refreshing
 from tools.evaluate.protocol import Protocol
+from tools.evaluate.stats import per_person
 
 P = parameters.read("standard")
 SPLIT = Protocol(sessions=False, enrol=5, probe=3, repeats=4, seed=1)
@@ -152,6 +153,32 @@ def test_attempts_end_as_the_daemons_do() -> None:
     assert len(set(outcomes)) >= 4
 
 
+class Scripted:
+    """An extractor whose candidates are given for each look."""
+
+    def __init__(self, answers: list[list[int]]) -> None:
+        self.parameters = P
+        self._answers = iter(answers)
+
+    def candidates(self, _look: object, _sketches: object) -> list[Candidate]:
+        return [Candidate(0, np.full(P.n, value)) for value in next(self._answers)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "opened_at"),
+    [
+        ([[1], [0]], 1),
+        ([[1], [1], [1, 0]], 2),
+        ([[1, 2], [0], [0]], None),
+        ([[1], [2], [0]], None),
+    ],
+)
+def test_an_attempt_has_two_guesses_and_none_twice(answers: list[list[int]], opened_at: int | None) -> None:
+    here = lock.Lock(cast(Extractor, Scripted(answers)), np.random.default_rng(1).bytes)
+    enrolled = lock.Enrolled(Sketch(bytes(32), np.zeros(P.k, np.int64)), np.zeros(P.n, np.int64), np.zeros(P.k))
+    assert here.opened_at(enrolled, np.zeros((len(answers), 192), np.float32)) == opened_at
+
+
 def test_running_means_are_those_of_the_daemon() -> None:
     frames = data({"anna": 8}).embeddings
     total = frames[0].copy()
@@ -183,18 +210,22 @@ def test_rounding_never_brings_the_true_point_nearer_than_reach_allows() -> None
         assert np.linalg.norm(np.rint(y) - y) / P.scale <= lock.reach(P) - P.accept_radius
 
 
-def test_impostors_are_counted_once_for_each_attempt_and_enrolment_of_others() -> None:
-    groups = group(data({"a": 8, "b": 8, "c": 8}), SPLIT)
-    found = measure.impostors(groups, seed=1)
+@pytest.mark.parametrize("anyway", [0, 24])
+def test_impostors_are_counted_once_for_each_attempt_and_enrolment_of_others(
+    anyway: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "DECODED_ANYWAY", anyway)
+    found = measure.impostors(group(data({"a": 8, "b": 8, "c": 8}), SPLIT), seed=1)
     assert len(found.distances) == 12 * 8
     assert found.pairs == {frozenset("ab"), frozenset("ac"), frozenset("bc")}
     assert (found.opened, found.accepted) == (0, set())
-    # Far fewer than asked for as a check: so all of them were decoded, within reach or not.
-    assert found.decoded == len(found.distances)
+    # None is within reach, so all that are decoded are so as a check.
+    assert found.decoded == pytest.approx(anyway, abs=anyway / 2)
 
 
-def test_a_model_that_maps_all_faces_together_lets_impostors_in() -> None:
+def test_a_model_that_maps_all_faces_together_lets_impostors_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: false accepts are counted where there are some."""
+    monkeypatch.setattr(measure, "DECODED_ANYWAY", 0)
     (one,) = group(data({"a": 8, "b": 8, "c": 8}), SPLIT)
     flat = Projection(P.projection.mean, P.projection.matrix * 1e-3)
     hostile = measure.Group(trials.under(P, flat).parameters, one.trials)
@@ -219,6 +250,24 @@ def test_a_larger_cell_opens_for_what_a_smaller_one_refuses() -> None:
         assert len(times) >= len(found)
     assert rates[0] > rates[1] >= rates[2]
     assert rates[2] == 0
+
+
+def test_the_curve_trades_bits_for_false_rejects(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = group(data(dict.fromkeys("abc", 8), noise=9.0), SPLIT)
+    shipped, _ = measure.genuine(groups, seed=1)
+    strength = measure.strength(groups)
+    points = curve.trace(groups, shipped, strength, seed=1)
+    bits, rates = [point.guesswork_bits for point in points], [point.frr for point in points]
+    assert np.all(np.diff(bits) < 0)
+    assert np.all(np.diff(rates) <= 0.1)
+    assert rates[0] > 0.5 > rates[-1]
+    (own,) = (point for point in points if point.cell == pytest.approx(P.cell))
+    assert own.guesswork_bits == pytest.approx(np.median(per_person(strength.people, strength.bits)))
+    # The bits are those that the other cell's own set predicts.
+    larger = measure.strength(measure.at_cells(groups, points[-1].cell))
+    assert bits[-1] == pytest.approx(np.median(per_person(larger.people, larger.bits)))
+    monkeypatch.setattr(curve, "_MOST", len(shipped) // 2)
+    assert [point.failures.shape for point in curve.trace(groups, shipped, strength, seed=1)] == [(3,)] * len(points)
 
 
 def test_refitting_needs_people() -> None:

@@ -76,7 +76,7 @@ def summarise(run: Run) -> Figures:
         "failure_to_acquire": refused / (images - len(unreadable)) if images > len(unreadable) else None,
         "failure_to_acquire_by_hint": {hint: n for hint, n in run.data.reasons.items() if hint != UNREADABLE},
     }
-    figures |= _rejects(run.genuine, protocol.seed) | _accepts(run.impostors) | _strength(run.strength, protocol.seed)
+    figures |= rejects(run.genuine, protocol.seed) | _accepts(run.impostors) | _strength(run.strength, protocol.seed)
     figures |= {
         "cell": run.parameters.cell,
         "accept_radius": run.parameters.accept_radius,
@@ -96,7 +96,8 @@ def summarise(run: Run) -> Figures:
     return figures
 
 
-def _rejects(genuine: Sequence[Genuine], seed: int) -> Figures:
+def rejects(genuine: Sequence[Genuine], seed: int) -> Figures:
+    """Count false rejects, after all looks and after the first alone."""
     people = [trial.person for trial in genuine]
     failed = [trial.opened_at is None for trial in genuine]
     return {

@@ -56,7 +56,7 @@ class Lock:
     def opened_at(self, enrolled: Enrolled, looks: npt.NDArray[np.float32]) -> int | None:
         """Return the index of the first of (l, 192) running means that opens, with the daemon's budget of guesses.
 
-        It mirrors ``daemon.attempts.Attempt``: no candidate is tried twice, and ``MAX_CANDIDATES`` in all.
+        It mirrors ``daemon.attempts.Attempt``: ``MAX_CANDIDATES`` guesses in all, one made again costs none.
         """
         tried: set[bytes] = set()
         for number, look in enumerate(looks):
@@ -64,10 +64,9 @@ class Lock:
             found = self.extractor.candidates(look, [enrolled.sketch])
             self.decode_ms.append((time.perf_counter() - start) * 1e3)
             for candidate in found:
-                key = candidate.s.tobytes()
-                if key in tried or len(tried) == MAX_CANDIDATES:
-                    continue
-                tried.add(key)
+                if len(tried) == MAX_CANDIDATES:
+                    return None
+                tried.add(candidate.s.tobytes())
                 if np.array_equal(candidate.s, enrolled.s):
                     return number
         return None
