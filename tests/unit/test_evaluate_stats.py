@@ -10,8 +10,10 @@ import pytest
 
 from tools.evaluate import curve
 from tools.evaluate.figures import rejects
-from tools.evaluate.measure import Genuine, Strength
+from tools.evaluate.measure import Genuine
 from tools.evaluate.stats import bootstrap, clopper_pearson, det, per_person, rate_interval, success
+from tools.evaluate.strength import Strength
+from tools.evaluate.table import warnings
 from tools.trials import people_bootstrap
 
 
@@ -105,6 +107,18 @@ def test_rejects_are_counted_after_the_first_and_after_all_looks() -> None:
     assert (found["frr"], found["frr_at_first_frame"]) == (pytest.approx(0.2), pytest.approx(0.6))
 
 
+@pytest.mark.parametrize(("centred", "said"), [(19.0, 0), (14.0, 1), (None, 0)])
+def test_a_group_off_the_models_mean_is_said(centred: float | None, said: int) -> None:
+    figures = {
+        "held_out": True,
+        "identities": 2,
+        "unreadable": [],
+        "guesswork_bits": 20.0,
+        "guesswork_bits_centred": centred,
+    }
+    assert len(warnings(figures)) == said
+
+
 def points(rates: list[list[float]]) -> list[curve.Point]:
     """Make a curve from the failures of each person at each cell: the shipped cell is 1."""
     return [
@@ -115,7 +129,7 @@ def points(rates: list[list[float]]) -> list[curve.Point]:
 
 def test_the_curve_is_read_where_it_meets_the_rate() -> None:
     traced = points([[max(0.0, 0.11 - 0.01 * step)] * 5 for step in range(len(curve.RATIOS))])
-    met = curve.at_frr(traced, Strength(list("abcde"), [20.0] * 5, None), 48, seed=1)
+    met = curve.at_frr(traced, Strength(list("abcde"), [20.0] * 5, [], None), 48, seed=1)
     assert met is not None
     # The seventh cell, 1.05, has 5 %; people who are all alike leave no doubt.
     assert met.cell == pytest.approx(1.05)
@@ -124,7 +138,7 @@ def test_the_curve_is_read_where_it_meets_the_rate() -> None:
 
 
 def test_a_curve_that_does_not_meet_the_rate_gives_nothing() -> None:
-    strength = Strength(["a", "b"], [20.0, 21.0], None)
+    strength = Strength(["a", "b"], [20.0, 21.0], [], None)
     assert curve.at_frr(points([[0.5, 0.4]] * len(curve.RATIOS)), strength, 48, seed=1) is None
     assert curve.at_frr(points([[0.0, 0.0]] * len(curve.RATIOS)), strength, 48, seed=1) is None
 

@@ -16,10 +16,11 @@ from facelatch.face.encoder import unit
 from facelatch.face.path import Look
 from facelatch.l2fe.extractor import Candidate, Extractor, Sketch
 from facelatch.l2fe.population import Projection
+from facelatch.l2fe.strength import coset_bits
 from tests import faces
 from tools import trials
 from tools.dataset import DatasetError, Embedded
-from tools.evaluate import curve, lock, measure, protocol, refreshing
+from tools.evaluate import curve, lock, measure, protocol, refreshing, strength
 from tools.evaluate.protocol import Protocol
 from tools.evaluate.stats import per_person
 
@@ -255,19 +256,39 @@ def test_a_larger_cell_opens_for_what_a_smaller_one_refuses() -> None:
 def test_the_curve_trades_bits_for_false_rejects(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = group(data(dict.fromkeys("abc", 8), noise=9.0), SPLIT)
     shipped, _ = measure.genuine(groups, seed=1)
-    strength = measure.strength(groups)
-    points = curve.trace(groups, shipped, strength, seed=1)
+    predicted = strength.predict(groups)
+    points = curve.trace(groups, shipped, predicted, seed=1)
     bits, rates = [point.guesswork_bits for point in points], [point.frr for point in points]
     assert np.all(np.diff(bits) < 0)
     assert np.all(np.diff(rates) <= 0.1)
     assert rates[0] > 0.5 > rates[-1]
     (own,) = (point for point in points if point.cell == pytest.approx(P.cell))
-    assert own.guesswork_bits == pytest.approx(np.median(per_person(strength.people, strength.bits)))
+    assert own.guesswork_bits == pytest.approx(np.median(per_person(predicted.people, predicted.bits)))
     # The bits are those that the other cell's own set predicts.
-    larger = measure.strength(measure.at_cells(groups, points[-1].cell))
+    larger = strength.predict(measure.at_cells(groups, points[-1].cell))
     assert bits[-1] == pytest.approx(np.median(per_person(larger.people, larger.bits)))
     monkeypatch.setattr(curve, "_MOST", len(shipped) // 2)
-    assert [point.failures.shape for point in curve.trace(groups, shipped, strength, seed=1)] == [(3,)] * len(points)
+    assert [point.failures.shape for point in curve.trace(groups, shipped, predicted, seed=1)] == [(3,)] * len(points)
+
+
+def test_whoever_knows_where_a_group_lies_is_not_put_off_by_how_far_out_it_is() -> None:
+    vectors = np.random.default_rng(12).normal(size=(2000, 4, P.k))
+    owners = ["a", "b", "c", "d"]
+    centred = np.array([strength.centred(four + 100, owners) for four in vectors])
+    # As long as if the true mean were known, though it is one of four.
+    assert np.mean(centred**2) == pytest.approx(1, abs=0.02)
+    # A person who is enrolled more often does not draw the mean.
+    often = strength.centred(np.concatenate([vectors[0], vectors[0][:1]]), [*owners, "a"])
+    assert often[:4] == pytest.approx(strength.centred(vectors[0], owners))
+
+
+def test_strength_is_predicted_of_every_enrolment() -> None:
+    groups = group(data({"a": 8, "b": 8}), SPLIT)
+    found = strength.predict(groups)
+    assert len(found.people) == len(found.bits) == len(found.centred) == 8
+    enrolled = P.projection(groups[0].trials.enrolments[0].embedding)
+    assert found.bits[0] == coset_bits(enrolled, P.spread, P.cell)
+    assert strength.predict(group(data({"a": 8}), SPLIT)).centred == []
 
 
 def test_refitting_needs_people() -> None:

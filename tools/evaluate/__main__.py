@@ -15,7 +15,7 @@ from facelatch.errors import FacelatchError
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.models import ENCODER, manifest
 from tools import dataset
-from tools.evaluate import curve, measure, refreshing, report, table, timing
+from tools.evaluate import curve, measure, refreshing, report, strength, table, timing
 from tools.evaluate.figures import Run, summarise
 from tools.evaluate.protocol import Protocol, check_layout
 
@@ -109,8 +109,8 @@ def evaluate(data: Path, protocol: Protocol, p: ParameterSet, *, refit: bool, re
     groups = measure.group(embedded, protocol, p, refit=refit)
     people = set().union(*(group.trials.people for group in groups))
     genuine, decode_ms = measure.genuine(groups, protocol.seed)
-    strength = measure.strength(groups)
-    points = curve.trace(groups, genuine, strength, protocol.seed) if genuine else []
+    predicted = strength.predict(groups)
+    points = curve.trace(groups, genuine, predicted, protocol.seed) if genuine else []
     name = data.name or data.resolve().name
     return Run(
         dataset=name,
@@ -123,9 +123,9 @@ def evaluate(data: Path, protocol: Protocol, p: ParameterSet, *, refit: bool, re
         genuine=genuine,
         same_session=measure.same_session(groups),
         impostors=measure.impostors(groups, protocol.seed),
-        strength=strength,
+        strength=predicted,
         points=points,
-        at_frr=curve.at_frr(points, strength, p.k, protocol.seed) if points else None,
+        at_frr=curve.at_frr(points, predicted, p.k, protocol.seed) if points else None,
         decode_ms=decode_ms,
         encode_ms=timing.encode_ms(images),
         later=refreshing.study(embedded, protocol, p) if refresh else None,

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tools.evaluate import measure
-from tools.evaluate.measure import Genuine, Group, Strength
+from tools.evaluate.measure import Genuine, Group
 from tools.evaluate.stats import Interval, bootstrap, per_person, rate_interval
+from tools.evaluate.strength import Strength
 
 Floats = npt.NDArray[np.float64]
 # Cells tried, as parts of the shipped one: steps of about 5 % cost k log2(1.05), some 3 bits, each.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,12 @@ import numpy.typing as npt
 from facelatch.l2fe.parameters import ParameterSet
 from tools.dataset import UNREADABLE, Embedded
 from tools.evaluate.curve import AtFrr, Point
-from tools.evaluate.measure import Genuine, Impostors, Strength
+from tools.evaluate.measure import Genuine, Impostors
 from tools.evaluate.protocol import Protocol
 from tools.evaluate.refreshing import Later
 from tools.evaluate.refreshing import figures as refresh_figures
 from tools.evaluate.stats import bootstrap, clopper_pearson, per_person, rate_interval, success
+from tools.evaluate.strength import Strength
 
 Figures = dict[str, object]
 TRIES = {"1": 1, "2^10": 1 << 10, "2^20": 1 << 20, "2^30": 1 << 30}
@@ -83,6 +85,7 @@ def summarise(run: Run) -> Figures:
         "guesswork_at_frr5": run.at_frr.guesswork_bits if run.at_frr else None,
         "guesswork_at_frr5_ci95": run.at_frr.guesswork_ci95 if run.at_frr else None,
         "cell_at_frr5": run.at_frr.cell if run.at_frr else None,
+        "guesswork_at_frr5_centred": _at_frr_centred(run),
         "guesswork_at_frr": [
             {"cell": p.cell, "guesswork_bits": p.guesswork_bits, "frr": p.frr, "frr_ci95": p.frr_ci95}
             for p in run.points
@@ -125,19 +128,50 @@ def _accepts(impostors: Impostors) -> Figures:
 
 def _strength(strength: Strength, seed: int) -> Figures:
     if not strength.people:
-        names = ("guesswork_bits", "guesswork_bits_p5", "guesswork_ci95", "guesswork_bits_gaussian", "success_at")
+        names = (
+            "guesswork_bits",
+            "guesswork_bits_p5",
+            "guesswork_ci95",
+            "guesswork_bits_centred",
+            "guesswork_bits_gaussian",
+            "success_at",
+            "success_at_centred",
+        )
         return dict.fromkeys(names)
     bits = per_person(strength.people, strength.bits)
     return {
         "guesswork_bits": float(np.median(bits)),
         "guesswork_bits_p5": float(np.quantile(bits, 0.05)),
         "guesswork_ci95": bootstrap(bits, lambda drawn: float(np.median(drawn)), seed),
+        "guesswork_bits_centred": _centred(strength),
         "guesswork_bits_gaussian": strength.gaussian,
-        "success_at": {
-            name: float(per_person(strength.people, [success(b, tries) for b in strength.bits]).mean())
-            for name, tries in TRIES.items()
-        },
+        "success_at": _success(strength.people, strength.bits),
+        "success_at_centred": _success(strength.people, strength.centred)
+        if len(strength.centred) == len(strength.people)
+        else None,
     }
+
+
+def _success(people: Sequence[str], bits: Sequence[float]) -> dict[str, float]:
+    """Mean over people of the chance of success within so many tries."""
+    return {
+        name: float(per_person(people, [success(of_one, tries) for of_one in bits]).mean())
+        for name, tries in TRIES.items()
+    }
+
+
+def _at_frr_centred(run: Run) -> float | None:
+    """Carry the shipped cell's centred median to the cell at which the curve meets the rate."""
+    centred = _centred(run.strength)
+    if run.at_frr is None or centred is None:
+        return None
+    return centred - run.parameters.k * math.log2(run.at_frr.cell / run.parameters.cell)
+
+
+def _centred(strength: Strength) -> float | None:
+    if not strength.people or len(strength.centred) < len(strength.people):
+        return None
+    return float(np.median(per_person(strength.people, strength.centred)))
 
 
 def _quantile(values: npt.ArrayLike, share: float) -> float | None:

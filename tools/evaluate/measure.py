@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.parameters import ParameterSet
-from facelatch.l2fe.strength import coset_bits, guesswork_bits
 from tools import trials
 from tools.build_parameters import SHRINKAGE
 from tools.dataset import DatasetError, Embedded
@@ -78,21 +77,6 @@ class Impostors:
     accepted: set[frozenset[str]]
     opened: int
     decoded: int
-
-
-@dataclass(frozen=True)
-class Strength:
-    """Predicted log2 of the points at least as face-like as the true one.
-
-    Attributes:
-        people: whose each enrolment is.
-        bits: of each enrolment, from itself alone.
-        gaussian: G of the population, from how enrolment vectors vary over people; None without enrolments.
-    """
-
-    people: list[str]
-    bits: list[float]
-    gaussian: float | None
 
 
 def group(data: Embedded, protocol: Protocol, p: ParameterSet, *, refit: bool) -> list[Group]:
@@ -200,18 +184,6 @@ def _impostors(group: Group, rng: np.random.Generator, anyway: float, step: Call
                 accepted.append(frozenset((attempt.person, enrolment.person)))
         step()
     return Impostors(np.concatenate(distances), tried, set(accepted), len(accepted), decoded)
-
-
-def strength(groups: Sequence[Group]) -> Strength:
-    """Predict how hard each enrolment is to guess, from itself alone."""
-    people: list[str] = []
-    bits: list[float] = []
-    for group in groups:
-        p = group.parameters
-        for enrolment in group.trials.enrolments:
-            people.append(enrolment.person)
-            bits.append(coset_bits(p.projection(enrolment.embedding), p.spread, p.cell))
-    return Strength(people, bits, guesswork_bits(p.spread**2, p.cell) if people else None)
 
 
 def at_cells(groups: Sequence[Group], cell: float) -> list[Group]:

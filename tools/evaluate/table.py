@@ -10,6 +10,8 @@ _NOT_HELD_OUT = (
 )
 _NOBODY = "Nobody has images enough that pass the quality gate: only the failure to acquire could be measured."
 _NAMED = 20
+# Bits by which knowing the mean of these people may fall short before it is said.
+_OFF_BITS = 3.0
 
 
 def render(figures: Mapping[str, object]) -> str:
@@ -27,6 +29,12 @@ def warnings(figures: Mapping[str, object]) -> list[str]:
         said.append(_NOT_HELD_OUT)
     if not figures["identities"]:
         said.append(_NOBODY)
+    bits, centred = figures["guesswork_bits"], figures["guesswork_bits_centred"]
+    if isinstance(bits, float) and isinstance(centred, float) and bits - centred > _OFF_BITS:
+        said.append(
+            f"These people lie off the population model's mean, so guesswork_bits and success_at flatter: to an attacker "
+            f"who knows where, the median is {centred:.1f} bits and not {bits:.1f}. See the figures that end in _centred."
+        )
     unreadable = figures["unreadable"]
     assert isinstance(unreadable, list)
     if unreadable:
