@@ -32,8 +32,8 @@ def warnings(figures: Mapping[str, object]) -> list[str]:
     bits, centred = figures["guesswork_bits"], figures["guesswork_bits_centred"]
     if isinstance(bits, float) and isinstance(centred, float) and bits - centred > _OFF_BITS:
         said.append(
-            f"These people lie off the population model's mean, so guesswork_bits and success_at flatter: to an attacker "
-            f"who knows where, the median is {centred:.1f} bits and not {bits:.1f}. See the figures that end in _centred."
+            "These people lie off the population model's mean, so guesswork_bits and success_at flatter: to someone "
+            f"who knows where, the median is {centred:.1f} bits, not {bits:.1f}; see the figures that end in _centred."
         )
     unreadable = figures["unreadable"]
     assert isinstance(unreadable, list)
