@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from facelatch.errors import FacelatchError
+import facelatch.face
+from facelatch.camera.image_file import read_image
+from facelatch.camera.replay import natural_order
+from facelatch.errors import CameraError, FacelatchError
 from facelatch.face.path import FacePath
 from facelatch.models import DETECTOR, ENCODER, manifest
 from facelatch.shipped import face_path
 
 CACHE = Path("build") / "embeddings"
 UNREADABLE = "unreadable"
+# Starting another process takes as long as embedding about this many images.
+_FEW = 64
 
 
 class DatasetError(FacelatchError):
@@ -32,22 +39,36 @@ class DatasetError(FacelatchError):
 
 
 @dataclass(frozen=True)
+class Refused:
+    """An image that gave no embedding: its folder's and its file's name, and the gate's hint or ``unreadable``."""
+
+    person: str
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Embedded:
-    """Embeddings of a data set.
+    """Embeddings of a data set: folder by folder, and in a folder in natural order of the file names (2 before 10).
 
     Attributes:
         embeddings: (m, 192) float32, of unit length.
         people: (m,) str, the folder each image lies in.
-        refused: how many images gave none, by reason (the quality gate's hint, or ``unreadable``).
+        refused: the images that gave none.
     """
 
     embeddings: npt.NDArray[np.float32]
     people: npt.NDArray[np.str_]
-    refused: dict[str, int]
+    refused: tuple[Refused, ...]
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> Embedded:
         """Return the part of the data set that the (m,) mask chooses."""
         return Embedded(self.embeddings[chosen], self.people[chosen], self.refused)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many images were refused, by reason, the most frequent first."""
+        return dict(Counter(image.reason for image in self.refused).most_common())
 
 
 def embed(dataset: Path, *, at_least: int = 1) -> Embedded:
@@ -58,39 +79,54 @@ def embed(dataset: Path, *, at_least: int = 1) -> Embedded:
         at_least: people with fewer images are left out.
 
     Raises:
-        DatasetError: the folder is missing or holds no images.
+        DatasetError: the folder is missing or holds no images, or none shows a face that can be used.
     """
-    folders = [sorted(path for path in folder.iterdir() if path.is_file()) for folder in sorted(dataset.glob("*/"))]
-    images = [image for folder in folders if len(folder) >= at_least for image in folder]
+    images = [image for folder in list_images(dataset) if len(folder) >= at_least for image in folder]
     if not images:
         raise DatasetError(f"no images in {dataset}", "give a folder with one folder of images a person")
-    key = _cache_key(dataset, images)
+    dataset = dataset.resolve()
+    key = _cache_key(images)
     cached = CACHE / f"{dataset.name}-{key[:16]}.npz"
     if cached.is_file():
         with np.load(cached) as kept:
-            refused = dict(zip(kept["reasons"].tolist(), kept["counts"].tolist(), strict=True))
+            refused = tuple(Refused(*row) for row in kept["refused"].tolist())
             return Embedded(kept["embeddings"], kept["people"], refused)
-    embedded = _gather(images, _embed_all(images))
+    with closing(_embed_all(images)) as results:
+        embedded = _gather(images, results)
     cached.parent.mkdir(parents=True, exist_ok=True)
+    rows = [(image.person, image.file, image.reason) for image in embedded.refused]
     np.savez(
         cached,
         embeddings=embedded.embeddings,
         people=embedded.people,
-        reasons=np.array(list(embedded.refused), dtype=np.str_),
-        counts=np.array(list(embedded.refused.values()), dtype=np.int64),
+        refused=np.array(rows, dtype=np.str_).reshape(-1, 3),
     )
     return embedded
 
 
-def _embed_all(images: list[Path]) -> Iterable[npt.NDArray[np.float32] | str]:
-    # The runtime does not survive a fork, so workers start afresh and build their own networks.
-    with (
-        multiprocessing.get_context("spawn").Pool(initializer=_start_worker) as pool,
-        click.progressbar(length=len(images), label="Embedding") as bar,
-    ):
-        for result in pool.imap(_embed_one, images, chunksize=16):
-            yield result
-            bar.update(1)
+def list_images(dataset: Path) -> list[list[Path]]:
+    """List the files of each folder of a data set in natural order; names that begin with a dot are left out."""
+    folders = sorted(path for path in dataset.glob("*/") if not path.name.startswith("."))
+    return [
+        sorted((path for path in folder.iterdir() if path.is_file() and path.name[0] != "."), key=natural_order)
+        for folder in folders
+    ]
+
+
+def _embed_all(images: list[Path]) -> Generator[npt.NDArray[np.float32] | str]:
+    processes = min(os.cpu_count() or 1, -(-len(images) // _FEW))
+    with click.progressbar(length=len(images), label="Embedding", file=sys.stderr) as bar:
+        if processes == 1:
+            _start_worker()
+            for image in images:
+                yield _embed_one(image)
+                bar.update(1)
+            return
+        # The runtime does not survive a fork, so workers start afresh and build their own networks.
+        with multiprocessing.get_context("spawn").Pool(processes, initializer=_start_worker) as pool:
+            for result in pool.imap(_embed_one, images, chunksize=16):
+                yield result
+                bar.update(1)
 
 
 def _start_worker() -> None:
@@ -102,35 +138,37 @@ _worker_path: FacePath
 
 
 def _embed_one(image: Path) -> npt.NDArray[np.float32] | str:
-    pixels = cv2.imread(str(image), cv2.IMREAD_COLOR)
-    if pixels is None:
+    try:
+        look = _worker_path.look(read_image(image))
+    except CameraError:
         return UNREADABLE
-    look = _worker_path.look(np.ascontiguousarray(pixels[:, :, ::-1], dtype=np.uint8))
     return look.embedding if look.embedding is not None else str(look.hint)
 
 
-def _gather(images: list[Path], results: Iterable[npt.NDArray[np.float32] | str]) -> Embedded:
-    embeddings, people, refused = [], [], Counter[str]()
+def _gather(images: list[Path], results: Iterator[npt.NDArray[np.float32] | str]) -> Embedded:
+    embeddings, people, refused = [], [], []
     for image, result in zip(images, results, strict=True):
         if isinstance(result, str):
-            refused[result] += 1
+            refused.append(Refused(image.parent.name, image.name, result))
         else:
             embeddings.append(result)
             people.append(image.parent.name)
     if not embeddings:
-        raise DatasetError("no image of the data set shows a face that can be used", "check the folder")
-    return Embedded(np.stack(embeddings), np.array(people, dtype=np.str_), dict(refused))
+        reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(one.reason for one in refused).items())
+        raise DatasetError(f"no image of the data set shows a face that can be used ({reasons})", "check the folder")
+    return Embedded(np.stack(embeddings), np.array(people, dtype=np.str_), tuple(refused))
 
 
-def _cache_key(dataset: Path, images: list[Path]) -> str:
-    """Name what the embeddings depend on: the files, the models, and the face path's own code."""
-    digest = hashlib.sha256()
+def _cache_key(images: list[Path]) -> str:
+    """Name what the embeddings depend on: the files, the models, the face path's own code, and this layout."""
+    digest = hashlib.sha256(b"2")
     for name in (DETECTOR, ENCODER):
         digest.update(manifest().models[name].sha256.encode())
-    import facelatch.face
-
     for source in sorted(Path(facelatch.face.__path__[0]).glob("*.py")):
         digest.update(source.read_bytes())
     for image in images:
-        digest.update(f"{image.relative_to(dataset)} {image.stat().st_size}\n".encode())
+        state = image.stat()
+        # The time tells apart raw pictures (PGM), which all have one size.
+        where = os.fsencode(Path(image.parent.name) / image.name)
+        digest.update(b"%s %d %d\n" % (where, state.st_size, state.st_mtime_ns))
     return digest.hexdigest()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -66,14 +66,26 @@ class Protocol:
 def cross_fit(data: Embedded, protocol: Protocol, *, k: int, shrinkage: float) -> list[Fold]:
     """Split people into folds; fit on all but one fold, draw trials from that one, for each in turn."""
     rng = np.random.default_rng(protocol.seed)
-    names, person = np.unique(data.people, return_inverse=True)
-    fold_of = rng.integers(0, protocol.folds, len(names))[person]
-    folds = []
-    for fold in range(protocol.folds):
-        seen, held_out = data.of(fold_of != fold), data.of(fold_of == fold)
-        projection = population.fit(seen.embeddings, seen.people, k, shrinkage)
-        folds.append(Fold(projection, draw(held_out, protocol, rng)))
-    return folds
+    parts = refitted(data.embeddings, data.people, rng, k=k, shrinkage=shrinkage, folds=protocol.folds)
+    return [Fold(projection, draw(data.of(held_out), protocol, rng)) for projection, held_out in parts]
+
+
+def refitted(
+    embeddings: npt.ArrayLike,
+    people: npt.ArrayLike,
+    rng: np.random.Generator,
+    *,
+    k: int,
+    shrinkage: float,
+    folds: int = Protocol.folds,
+) -> Iterator[tuple[Projection, npt.NDArray[np.bool_]]]:
+    """Split people into folds; give for each the projection fitted to all the others, and its (m,) mask of rows."""
+    x, labels = np.asarray(embeddings), np.asarray(people)
+    names, person = np.unique(labels, return_inverse=True)
+    fold_of = rng.integers(0, folds, len(names))[person]
+    for fold in range(folds):
+        held_out = fold_of == fold
+        yield population.fit(x[~held_out], labels[~held_out], k, shrinkage), held_out
 
 
 def draw(data: Embedded, protocol: Protocol, rng: np.random.Generator) -> list[Trial]:

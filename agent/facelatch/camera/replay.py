@@ -147,10 +147,11 @@ def _list_images(folder: Path) -> list[Path]:
         raise unreadable(folder, error) from error
     if not files:
         raise unusable(f"folder {folder} holds no picture", "put pictures there, or correct the path")
-    return sorted(files, key=_natural_order)
+    return sorted(files, key=natural_order)
 
 
-def _natural_order(path: Path) -> tuple[list[int | str], str]:
+def natural_order(path: Path) -> tuple[list[int | str], str]:
+    """Sort key of file names by which 2 comes before 10."""
     # Splitting at numbers gives text and number in turn, so like is compared with like.
     parts = re.split(r"([0-9]+)", path.name)
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], path.name
