@@ -111,7 +111,7 @@ class Stage:
     def __init__(self, enrolled: lock.Enrolled, frames: np.ndarray[Any, Any]) -> None:
         header = SimpleNamespace(user="anna")
         self.record = SimpleNamespace(helper=SimpleNamespace(sketch=enrolled.sketch), header=header)
-        self._s, self._frames = enrolled.s, frames
+        self._s, self._frames = enrolled.point, frames
         self.seen = 0
 
     def looks(self) -> Any:
@@ -162,7 +162,7 @@ class Scripted:
         self._answers = iter(answers)
 
     def candidates(self, _look: object, _sketches: object) -> list[Candidate]:
-        return [Candidate(0, np.full(P.n, value)) for value in next(self._answers)]
+        return [Candidate(0, np.full(P.k, value)) for value in next(self._answers)]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ class Scripted:
 )
 def test_an_attempt_has_two_guesses_and_none_twice(answers: list[list[int]], opened_at: int | None) -> None:
     here = lock.Lock(cast(Extractor, Scripted(answers)), np.random.default_rng(1).bytes)
-    enrolled = lock.Enrolled(Sketch(bytes(32), np.zeros(P.k, np.int64)), np.zeros(P.n, np.int64), np.zeros(P.k))
+    enrolled = lock.Enrolled(Sketch(bytes(32), np.zeros(P.k, np.int64)), np.zeros(P.k, np.int64), np.zeros(P.k))
     assert here.opened_at(enrolled, np.zeros((len(answers), 192), np.float32)) == opened_at
 
 
@@ -239,7 +239,7 @@ def test_another_cell_keeps_the_lattice_and_scales_the_rest() -> None:
     larger = lock.at_cell(P, P.cell * 1.25)
     assert larger.cell == pytest.approx(P.cell * 1.25)
     assert larger.accept_radius == pytest.approx(P.accept_radius * 1.25)
-    assert larger.basis is P.basis
+    assert larger.lattice is P.lattice
 
 
 def test_a_larger_cell_opens_for_what_a_smaller_one_refuses() -> None:

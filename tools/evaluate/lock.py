@@ -11,23 +11,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor, Floats, Integers, Sketch, uniform
+from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor, Floats, Sketch
+from facelatch.l2fe.lattice import Integers
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.l2fe.rotation import SEED_BYTES
 
 
 @dataclass(frozen=True)
 class Enrolled:
-    """An enrolment, but for the wrapping of S, which any s but the true one fails.
+    """An enrolment, but for the wrapping of S, which any point but the true one fails.
 
     Attributes:
         sketch: what is stored.
-        s: the true one.
+        point: the true one.
         y: (k,) the enrolment vector.
     """
 
     sketch: Sketch
-    s: Integers
+    point: Integers
     y: Floats
 
 
@@ -49,9 +50,8 @@ class Lock:
 
     def enrol(self, embedding: npt.ArrayLike) -> Enrolled:
         """Gen of a (192,) unit embedding, under a rotation of its own."""
-        p = self.extractor.parameters
-        seed, s = self._random(SEED_BYTES), uniform(p.n, p.q, self._random)
-        return Enrolled(self.extractor.sketch(embedding, seed, s), s, self.extractor.project(embedding))
+        seed, point = self._random(SEED_BYTES), self.extractor.parameters.lattice.draw(self._random)
+        return Enrolled(self.extractor.sketch(embedding, seed, point), point, self.extractor.project(embedding))
 
     def opened_at(self, enrolled: Enrolled, looks: npt.NDArray[np.float32]) -> int | None:
         """Return the index of the first of (l, 192) running means that opens, with the daemon's budget of guesses.
@@ -66,8 +66,8 @@ class Lock:
             for candidate in found:
                 if len(tried) == MAX_CANDIDATES:
                     return None
-                tried.add(candidate.s.tobytes())
-                if np.array_equal(candidate.s, enrolled.s):
+                tried.add(candidate.point.tobytes())
+                if np.array_equal(candidate.point, enrolled.point):
                     return number
         return None
 

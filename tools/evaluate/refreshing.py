@@ -77,7 +77,7 @@ def study(data: Embedded, protocol: Protocol, p: ParameterSet) -> list[Later]:
 
 def _try(lock: Lock, record: Enrolled, looks: Looks) -> tuple[bool, float]:
     """Tell whether an attempt opens a record, and how far its last look is from it."""
-    y = refresh.enrolled_vector(lock.extractor, record.sketch, record.s)
+    y = refresh.enrolled_vector(lock.extractor, record.sketch, record.point)
     distance = float(np.linalg.norm(lock.extractor.project(looks[-1]) - y))
     return lock.opened_at(record, looks) is not None, distance
 
@@ -97,7 +97,7 @@ def _visit(lock: Lock, enrolled: Enrolled, visits: Iterator[Looks]) -> tuple[Enr
         last = refresh.History(enrolled_usec=0, refreshed_usec=now - refresh.INTERVAL_USEC, steps=steps)
         if opened_at is None or not refresh.due(last, now):
             continue
-        moved = refresh.recentre(lock.extractor, enrolled.sketch, enrolled.s, looks[opened_at])
+        moved = refresh.recentre(lock.extractor, enrolled.sketch, enrolled.point, looks[opened_at])
         if moved is not None:
             enrolled, steps = replace(enrolled, sketch=moved), steps + 1
     return enrolled, steps
