@@ -165,7 +165,8 @@ def test_the_command_prints_and_writes_its_tables(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 0, result.output
     assert "| q-ary |" in result.output
-    (table,) = json.loads(output.read_bytes())["search"]
-    assert [row[2] for row in table["rows"]] == ["cubic", "Leech", "q-ary"]
-    assert all(len(row) == len(table["columns"]) for row in table["rows"])
+    tried, listed = json.loads(output.read_bytes())["search"]
+    assert [row[2] for row in tried["rows"]] == ["cubic", "Leech", "q-ary"]
+    assert [row[0] for row in listed["rows"]] == ["cubic", "Leech", "q-ary"]
+    assert all(len(row) == len(table["columns"]) for table in (tried, listed) for row in table["rows"])
     assert CliRunner().invoke(main, ["--only", "else"]).exit_code == 2

@@ -49,6 +49,7 @@ def search(job: Job) -> list[Table]:
             records.synthetic(job.parameters, k, job.records, SEED) if job.data is None else records.real(job.data, k)
         )
         tables.append(ranks.compared(people, tried, job.guesswork, SEED))
+        tables.append(ranks.listing(people, tried, job.guesswork[0], SEED))
     return tables
 
 

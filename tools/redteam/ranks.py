@@ -98,6 +98,20 @@ def compared(population: Population, lattices: Sequence[Lattice], bits: Sequence
     return Table(f"{title}; bits of tries", columns, rows)
 
 
+def listing(population: Population, lattices: Sequence[Lattice], guesswork: float, seed: int) -> Table:
+    """Tell what listing half of the points costs, which is little beside an Argon2id run for each."""
+    rows = []
+    for lattice in lattices:
+        found = attack(lattice, population, population.cell(guesswork), (seed,), shares=(0.5,))
+        nodes = np.log2(np.array([one.nodes for one in found.ahead]))
+        clear = found.predicted > _CLEAR
+        each = (nodes - np.log2(np.array([max(one.points * one.share, 1) for one in found.ahead])))[clear]
+        rows.append([lattice.name, f"{np.median(nodes):.1f}", f"{np.median(each):.1f}" if len(each) else ""])
+    columns = ["lattice", "median", f"median for each point, where over 2^{_CLEAR} are predicted"]
+    title = f"Partial points visited to list half of the points before the true one, {population.name}"
+    return Table(f"{title}, k = {len(population.spread)}, G = {guesswork:g}; bits", columns, rows)
+
+
 def _row(name: str, own: Ranks, reference: Ranks) -> list[str]:
     rows = np.arange(len(own.tries))
 
