@@ -103,7 +103,7 @@ def listing(population: Population, lattices: Sequence[Lattice], guesswork: floa
     rows = []
     for lattice in lattices:
         found = attack(lattice, population, population.cell(guesswork), (seed,), shares=(0.5,))
-        nodes = np.log2(np.array([one.nodes for one in found.ahead]))
+        nodes = np.log2(np.array([max(one.nodes, 1) for one in found.ahead]))
         clear = found.predicted > _CLEAR
         each = (nodes - np.log2(np.array([max(one.points * one.share, 1) for one in found.ahead])))[clear]
         rows.append([lattice.name, f"{np.median(nodes):.1f}", f"{np.median(each):.1f}" if len(each) else ""])

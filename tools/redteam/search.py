@@ -27,14 +27,13 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 # Shares of the ball searched in turn. The next, larger one is searched while that is cheap (partial points visited) or
-# the points found are too few to tell their number: 32 in half of the ball tell it to a quarter of a bit.
+# the points found are too few to tell their number. Shares under a tenth find all or nothing of it: they are no sample.
 NEARLY_ALL = 0.98
-SHARES = (0.01, 0.1, 0.5, NEARLY_ALL, 1.0)
+SHARES = (0.1, 0.5, NEARLY_ALL, 1.0)
 _CHEAP = 1 << 19
-_FEW = 32
-# Points that tell their number well enough whatever the rest would cost, and after which a search is given up.
-_PLENTY = 1 << 16
-MOST = 1 << 20
+_FEW = 64
+# Points after which a search is given up.
+MOST = 1 << 19
 # Larger blocks cost more than they save at k = 48.
 _BLOCK = 30
 # fpylll reduces whole numbers: whitened coordinates are rounded to so many steps.
@@ -83,7 +82,7 @@ class Ahead:
     points: float
     share: float
     capped: bool
-    nodes: float
+    nodes: int
 
 
 class Search:
@@ -107,14 +106,14 @@ class Search:
 
         The attacker does not know it, but lists in its order, and so stops there.
         """
-        for share in shares:
+        for share, larger in zip(shares, (*shares[1:], 1.0), strict=True):
             found, nodes = self._visit(reach, share)
-            if found >= _PLENTY or (nodes >= _CHEAP and (found >= _FEW or share >= NEARLY_ALL)):
+            if found * larger / share > MOST or (nodes >= _CHEAP and (found >= _FEW or share >= NEARLY_ALL)):
                 break
         actual = pruning(len(self._target), share)[1]
         return Ahead(points=found / actual, share=share, capped=found >= MOST, nodes=nodes)
 
-    def _visit(self, reach: float, share: float) -> tuple[int, float]:
+    def _visit(self, reach: float, share: float) -> tuple[int, int]:
         """Count the points in a share of the ball, to MOST at most, and the nodes visited."""
         from fpylll import Enumeration, EvaluatorStrategy
         from fpylll.fplll.enumeration import EnumerationError
@@ -135,7 +134,9 @@ class Search:
             search.enumerate(0, k, squared, 0, target=self._centre, pruning=bounds)
         except EnumerationError:  # nothing was kept
             pass
-        return found, float(search.get_nodes())
+        # Of a tree cut at its root fpylll tells -1 visits, as an unsigned number.
+        nodes = int(search.get_nodes())
+        return found, nodes if nodes < 1 << 63 else 0
 
 
 @functools.cache
