@@ -32,8 +32,8 @@ NEARLY_ALL = 0.98
 SHARES = (0.1, 0.5, NEARLY_ALL, 1.0)
 _CHEAP = 1 << 19
 _FEW = 64
-# Points after which a search is given up.
-MOST = 1 << 19
+# Points after which a search is given up: as many as the largest budget that is told.
+MOST = 1 << 20
 # Larger blocks cost more than they save at k = 48.
 _BLOCK = 30
 # fpylll reduces whole numbers: whitened coordinates are rounded to so many steps.
