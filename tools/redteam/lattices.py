@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lattices that a record may be hidden in, of about the shipped cell's side in whole numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facelatch import parameters
+from facelatch.l2fe import lattice
+from tools import leech
+from tools.decoding import bases
+from tools.leech import Integers
+
+Q = 12289
+SEED = b"facelatch/redteam/k24n12q12289/1"
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A lattice by its basis, (k, k) int64, one vector a row."""
+
+    name: str
+    basis: Integers
+
+    @property
+    def side(self) -> float:
+        """Side of its cell: the k-th root of the determinant."""
+        return float(np.exp(np.linalg.slogdet(self.basis.astype(np.float64))[1] / len(self.basis)))
+
+
+def leeches(k: int) -> Lattice:
+    """Copies of the Leech lattice, block-diagonal, in k = 24, 48, ... dimensions."""
+    one = bases.reduced(leech.basis(), leech.DIMENSION) * round(Q**0.5 / leech.SIDE)
+    return Lattice("Leech", np.kron(np.eye(k // leech.DIMENSION, dtype=np.int64), one))
+
+
+def q_ary(k: int) -> Lattice:
+    """A random q-ary lattice: the shipped one if it has k dimensions, else another with n = k / 2 and the same q."""
+    shipped = parameters.read("standard")
+    if shipped.k == k:
+        return Lattice("q-ary", shipped.basis)
+    plain = lattice.plain_basis(lattice.expand(SEED, k, k // 2, Q), Q)
+    return Lattice("q-ary", bases.reduced(plain, 30))
+
+
+def cubic(k: int) -> Lattice:
+    """Whole numbers: the control, with all the structure there can be."""
+    return Lattice("cubic", round(Q**0.5) * np.eye(k, dtype=np.int64))
