@@ -180,7 +180,7 @@ def test_what_is_no_face_is_refused_though_the_detector_claims_one(kind: str, me
     assert look.embedding is None
 
 
-@pytest.mark.parametrize(("score", "hint"), [(0.0, Hint.NO_FACE), (0.49, Hint.NO_FACE), (0.51, None), (1.0, None)])
+@pytest.mark.parametrize(("score", "hint"), [(0.0, Hint.NO_FACE), (0.09, Hint.NO_FACE), (0.11, None), (1.0, None)])
 def test_the_score_decides(score: float, hint: Hint | None) -> None:
     assert judge_landmarks(Landmarks(np.zeros((POINTS, 3), dtype=np.float32), score), Limits()) is hint
 

@@ -38,7 +38,7 @@ class Limits:
         min_light, max_light: mean luminance of the crop, 0 to 255.
         min_sharpness: variance of the Laplacian over the crop's luminance (Pech-Pacheco et al., ICPR 2000).
         max_turn: how far the nose may be off the middle between the eyes, in eye distances.
-        min_score: least confidence of the mesh that it sees a face.
+        min_score: least confidence of the mesh that it sees a face; faces lit hard from one side have little of it.
         rival: a second face of this share of the first one's area makes it unclear who asks.
     """
 
@@ -48,7 +48,7 @@ class Limits:
     max_light: float = 225.0
     min_sharpness: float = 15.0
     max_turn: float = 0.6
-    min_score: float = 0.5
+    min_score: float = 0.1
     rival: float = 0.6
 
 
