@@ -51,11 +51,9 @@ class FacePath:
         if hint is not None:
             return Look(hint=hint)
         landmarks = self._mesh(image, faces[0])
-        hint = judge_landmarks(landmarks, self._limits)
-        if hint is not None:
-            return Look(hint=hint)
         crop = align(image, landmarks.five)
-        hint = judge_crop(crop, self._limits)
+        # What is too dark or too blurred for the mesh is told so: that helps more than "no face".
+        hint = judge_crop(crop, self._limits) or judge_landmarks(landmarks, self._limits)
         if hint is not None:
             return Look(hint=hint)
         return Look(embedding=self._encoder(crop), attitude=attitude(faces[0].points))
