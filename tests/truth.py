@@ -16,10 +16,11 @@ from facelatch.daemon.attempts import LOOKS
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector, Image
 from facelatch.face.encoder import Encoder, unit
+from facelatch.face.mesh import Mesh
 from facelatch.face.path import FacePath
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.rotation import rotation
-from facelatch.models import DETECTOR, ENCODER, read_model
+from facelatch.models import DETECTOR, ENCODER, MESH, read_model
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.record import unseal
 from tests.leaks import Needles, needles
@@ -31,15 +32,16 @@ Integers = npt.NDArray[np.int64]
 
 class _Networks(NamedTuple):
     detector: Detector
+    mesh: Mesh
     path: FacePath
     extractor: Extractor
 
 
 @cache
 def _networks() -> _Networks:
-    detector = Detector(read_model(DETECTOR))
-    path = FacePath(detector, Encoder(read_model(ENCODER)))
-    return _Networks(detector, path, Extractor(parameters.read("standard")))
+    detector, mesh = Detector(read_model(DETECTOR)), Mesh(read_model(MESH))
+    path = FacePath(detector, mesh, Encoder(read_model(ENCODER)))
+    return _Networks(detector, mesh, path, Extractor(parameters.read("standard")))
 
 
 class Person:
@@ -62,8 +64,9 @@ class Person:
         self.embeddings = np.stack([_embed(image) for image in images])
         self.looks = np.resize(self.embeddings, (LOOKS[-1], self.embeddings.shape[1]))
         self.images: dict[str, Image] = {}
+        networks = _networks()
         for number, image in enumerate(images):
-            crop = align(image, _networks().detector(image)[0].points)
+            crop = align(image, networks.mesh(image, networks.detector(image)[0]).five)
             self.images[f"{self.name} frame {number}"] = image
             self.images[f"{self.name} crop {number}"] = crop
             self.images[f"{self.name} mirrored crop {number}"] = np.ascontiguousarray(crop[:, ::-1])

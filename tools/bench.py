@@ -31,13 +31,14 @@ from facelatch.demo.stage import Scene, Stage
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector
 from facelatch.face.encoder import Encoder
+from facelatch.face.mesh import Mesh
 from facelatch.face.path import FacePath
 from facelatch.ipc.client import connect
 from facelatch.ipc.interface import AgentInterface
 from facelatch.l2fe import keys
 from facelatch.l2fe.decoder import Decoder
 from facelatch.l2fe.rotation import rotation
-from facelatch.models import DETECTOR, ENCODER, read_model
+from facelatch.models import DETECTOR, ENCODER, MESH, read_model
 
 _USERS = (1, 10, 100, 1000)
 _SEED = 5
@@ -66,12 +67,15 @@ def main(output: Path | None) -> None:
 
 
 def _face() -> Figures:
-    detector, encoder = Detector(read_model(DETECTOR)), Encoder(read_model(ENCODER), mirror=False)
-    path = FacePath(detector, Encoder(read_model(ENCODER)))
+    detector, mesh = Detector(read_model(DETECTOR)), Mesh(read_model(MESH))
+    encoder = Encoder(read_model(ENCODER), mirror=False)
+    path = FacePath(detector, mesh, Encoder(read_model(ENCODER)))
     picture = portrait.read()
-    crop = align(picture, detector(picture)[0].points)
+    face = detector(picture)[0]
+    crop = align(picture, mesh(picture, face).five)
     return {
         "detect_ms": _median(lambda: detector(picture)),
+        "mesh_ms": _median(lambda: mesh(picture, face)),
         "encode_int8_ms": _median(lambda: encoder(crop)),
         "frame_ms": _median(lambda: path.look(picture)),
     }

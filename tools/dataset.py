@@ -25,7 +25,7 @@ from facelatch.camera.image_file import read_image
 from facelatch.camera.replay import natural_order
 from facelatch.errors import CameraError, FacelatchError
 from facelatch.face.path import FacePath
-from facelatch.models import DETECTOR, ENCODER, manifest
+from facelatch.models import DETECTOR, ENCODER, MESH, manifest
 from facelatch.shipped import face_path
 
 CACHE = Path("build") / "embeddings"
@@ -162,7 +162,7 @@ def _gather(images: list[Path], results: Iterator[npt.NDArray[np.float32] | str]
 def _cache_key(images: list[Path]) -> str:
     """Name what the embeddings depend on: the files, the models, the face path's own code, and this layout."""
     digest = hashlib.sha256(b"2")
-    for name in (DETECTOR, ENCODER):
+    for name in (DETECTOR, MESH, ENCODER):
         digest.update(manifest().models[name].sha256.encode())
     for source in sorted(Path(facelatch.face.__path__[0]).glob("*.py")):
         digest.update(source.read_bytes())

@@ -9,9 +9,10 @@ from facelatch.config import CameraConfig
 from facelatch.errors import ParameterSetError
 from facelatch.face.detector import Detector
 from facelatch.face.encoder import Encoder
+from facelatch.face.mesh import Mesh
 from facelatch.face.path import FacePath
 from facelatch.l2fe.parameters import ParameterSet
-from facelatch.models import DETECTOR, ENCODER, manifest, read_model
+from facelatch.models import DETECTOR, ENCODER, MESH, manifest, read_model
 
 
 def configured_camera(chosen: CameraConfig) -> Camera:
@@ -31,7 +32,7 @@ def face_path() -> FacePath:
     Raises:
         ModelError: a model is missing, is not the pinned one, or does not run.
     """
-    return FacePath(Detector(read_model(DETECTOR)), Encoder(read_model(ENCODER)))
+    return FacePath(Detector(read_model(DETECTOR)), Mesh(read_model(MESH)), Encoder(read_model(ENCODER)))
 
 
 def parameter_set(name: str) -> ParameterSet:

@@ -22,7 +22,8 @@ from facelatch.errors import FacelatchError
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector
 from facelatch.face.encoder import Encoder
-from facelatch.models import DETECTOR, read_model
+from facelatch.face.mesh import Mesh
+from facelatch.models import DETECTOR, MESH, read_model
 from tools.build_models.encoder import build_encoder
 from tools.build_models.int8 import build_int8_encoder
 from tools.build_models.sources import MOBILEFACENET, from_directory, from_packages
@@ -122,7 +123,7 @@ def _runner(model: bytes) -> tuple[Callable[[], object], int]:
 
 def crops(dataset: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Every image's person, and its largest face aligned, uint8 (112, 112, 3); without the quality gate."""
-    detector = Detector(read_model(DETECTOR))
+    detector, mesh = Detector(read_model(DETECTOR)), Mesh(read_model(MESH))
     for path in sorted(path for path in dataset.glob("*/*") if path.is_file()):
         pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if pixels is None:
@@ -130,7 +131,7 @@ def crops(dataset: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         image = np.ascontiguousarray(pixels[:, :, ::-1], dtype=np.uint8)
         faces = detector(image)
         if faces:
-            yield path.parent.name, align(image, faces[0].points)
+            yield path.parent.name, align(image, mesh(image, faces[0]).five)
 
 
 def report(dataset: Path, source: bytes, *, mirror: bool) -> Iterator[str]:

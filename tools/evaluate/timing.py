@@ -9,7 +9,7 @@ from pathlib import Path
 
 from facelatch.camera.image_file import read_image
 from facelatch.errors import CameraError
-from facelatch.face.alignment import align
+from facelatch.face.alignment import align_roughly
 from facelatch.face.detector import Detector
 from facelatch.face.encoder import Encoder
 from facelatch.models import DETECTOR, ENCODER, read_model
@@ -31,7 +31,7 @@ def encode_ms(images: Sequence[Path]) -> list[float]:
             continue
         faces = detector(image)
         if faces:
-            crop = align(image, faces[0].points)
+            crop = align_roughly(image, faces[0])
             start = time.perf_counter()
             encoder(crop)
             times.append((time.perf_counter() - start) * 1e3)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector, Floats, Image
 from facelatch.face.encoder import Encoder
+from facelatch.face.mesh import Mesh
 from facelatch.face.pose import STRAIGHT, Attitude, attitude
-from facelatch.face.quality import Hint, Limits, judge_crop, judge_place
+from facelatch.face.quality import Hint, Limits, judge_crop, judge_landmarks, judge_place
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,18 @@ class Look:
 
 
 class FacePath:
-    """Detects, judges, aligns and encodes; holds the networks, so it is used by one thread at a time.
+    """Detects, measures, judges, aligns and encodes; holds the networks, so it is used by one thread at a time.
 
     Args:
         detector: finds the face.
+        mesh: finds the points that it is aligned by.
         encoder: turns the aligned crop into an embedding.
         limits: the quality gate's bounds.
     """
 
-    def __init__(self, detector: Detector, encoder: Encoder, limits: Limits | None = None) -> None:
+    def __init__(self, detector: Detector, mesh: Mesh, encoder: Encoder, limits: Limits | None = None) -> None:
         self._detector = detector
+        self._mesh = mesh
         self._encoder = encoder
         self._limits = limits or Limits()
 
@@ -47,8 +50,10 @@ class FacePath:
         hint = judge_place(image, faces, self._limits)
         if hint is not None:
             return Look(hint=hint)
-        crop = align(image, faces[0].points)
-        hint = judge_crop(crop, self._limits)
+        landmarks = self._mesh(image, faces[0])
+        crop = align(image, landmarks.five)
+        # What is too dark or too blurred for the mesh is told so: that helps more than "no face".
+        hint = judge_crop(crop, self._limits) or judge_landmarks(landmarks, self._limits)
         if hint is not None:
             return Look(hint=hint)
         return Look(embedding=self._encoder(crop), attitude=attitude(faces[0].points))

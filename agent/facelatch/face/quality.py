@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from facelatch.face.detector import Detection, Image, KeyPoint
+from facelatch.face.mesh import Landmarks
 from facelatch.face.pose import attitude
 
 
@@ -37,6 +38,7 @@ class Limits:
         min_light, max_light: mean luminance of the crop, 0 to 255.
         min_sharpness: variance of the Laplacian over the crop's luminance (Pech-Pacheco et al., ICPR 2000).
         max_turn: how far the nose may be off the middle between the eyes, in eye distances.
+        min_score: least confidence of the mesh that it sees a face; faces lit hard from one side have little of it.
         rival: a second face of this share of the first one's area makes it unclear who asks.
     """
 
@@ -46,6 +48,7 @@ class Limits:
     max_light: float = 225.0
     min_sharpness: float = 15.0
     max_turn: float = 0.6
+    min_score: float = 0.1
     rival: float = 0.6
 
 
@@ -73,6 +76,11 @@ def judge_place(image: Image, faces: list[Detection], limits: Limits) -> Hint | 
     if abs(attitude(face.points).yaw) > limits.max_turn:
         return Hint.TURN_HEAD
     return None
+
+
+def judge_landmarks(landmarks: Landmarks, limits: Limits) -> Hint | None:
+    """Judge whether there is a face where the detector thought so: None when there is."""
+    return None if landmarks.score >= limits.min_score else Hint.NO_FACE
 
 
 def judge_crop(crop: Image, limits: Limits) -> Hint | None:

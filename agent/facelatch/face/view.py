@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from facelatch.face.alignment import align
+from facelatch.face.alignment import align_roughly
 from facelatch.face.detector import Detection, Image
 from facelatch.face.quality import Hint, Limits, judge_crop, judge_place
 
@@ -63,7 +63,7 @@ def view(image: Image, faces: list[Detection], limits: Limits) -> View:
     hint = judge_place(image, faces, limits)
     if not faces:
         return View(None, _tenths(float(image.mean()) / 255), hint)
-    crop = align(image, faces[0].points)
+    crop = align_roughly(image, faces[0])
     grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY))
     detail = float(cv2.Laplacian(grey, cv2.CV_32F).var())
     sharpness = _tenths(math.log10(max(detail, 1.0)) / _SHARPEST_LOG)
