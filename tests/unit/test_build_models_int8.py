@@ -47,6 +47,15 @@ def test_weights_are_rounded_to_the_nearest_step_of_their_channel(seed: int, siz
     assert bool((np.abs(values * steps - weights) <= steps * (0.5 + 1e-6)).all())
 
 
+def test_weights_too_small_for_a_scale_become_nothing() -> None:
+    least = np.finfo(np.float32).smallest_subnormal
+    weights = np.array([[0, least], [100 * least, 0], [1e-37, -1e-37], [1e-30, 0]], dtype=np.float32)
+    with np.errstate(all="raise", under="ignore"):
+        values, scales = quantise(weights)
+    assert values.tolist() == [[0, 0], [0, 0], [0, 0], [127, 0]]
+    assert bool((scales >= np.finfo(np.float32).tiny).all())
+
+
 def test_int8_network_computes_nearly_the_same() -> None:
     before, _ = rewritten(small_encoder())
     after, count = quantised(before)

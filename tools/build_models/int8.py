@@ -18,6 +18,7 @@ from tools.build_models.encoder import build_encoder, require_agreement
 MIN_COSINE = 0.997  # on synthetic images, some of them noise, where it is 0.9985; on faces the worst is 0.9988
 _LIMIT = 127  # -128 is left out, so that the range is symmetric
 _VERSION = 5  # of CONV_2D, the first with a scale for each output channel beside a float input
+_LEAST_SCALE = np.finfo(np.float32).tiny  # below it float32 loses digits, then all of them, and 1 / scale overflows
 
 
 def build_int8_encoder(source: bytes) -> bytes:
@@ -63,9 +64,12 @@ def quantise_convolutions(model: graph.Model) -> int:
 
 
 def quantise(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Rounds weights [out, ...] to int8 of the same shape, and the float32 scales [out] that undo it."""
-    largest = np.abs(weights).reshape(len(weights), -1).max(axis=1)
-    scales = np.where(largest > 0, largest / np.float32(_LIMIT), np.float32(1)).astype(np.float32)
+    """Rounds weights [out, ...] to int8 of the same shape, and the float32 scales [out] that undo it.
+
+    Weights too small for a scale are rounded to 0.
+    """
+    scales = np.abs(weights).reshape(len(weights), -1).max(axis=1) / np.float32(_LIMIT)
+    scales = np.where(scales >= _LEAST_SCALE, scales, np.float32(1)).astype(np.float32)
     steps = weights.astype(np.float64) / scales.astype(np.float64).reshape(-1, *[1] * (weights.ndim - 1))
     return np.clip(np.rint(steps), -_LIMIT, _LIMIT).astype(np.int8), scales
 
