@@ -18,6 +18,13 @@ from facelatch.errors import ModelError
 from tools.build_models import graph
 
 _BATCH = 1
+_CONV_DEFAULTS: dict[str, Any] = {
+    "strides": [1, 1],
+    "pads": [0] * 4,
+    "dilations": [1, 1],
+    "group": 1,
+    "kernel_shape": [],
+}
 _Attributes = Mapping[str, Any]
 
 
@@ -38,11 +45,11 @@ def convert(source: bytes) -> graph.Model:
     published = _parsed(source).graph
     stored = {entry.name: onnx.numpy_helper.to_array(entry) for entry in published.initializer}
     entry, result = published.input[0], published.output[0]
-    batch, depth, height, width = (side.dim_value for side in entry.type.tensor_type.shape.dim)
-    if batch != _BATCH or height != width:
-        raise _unknown(f"an input of shape {(batch, depth, height, width)}")
+    shape = [side.dim_value for side in entry.type.tensor_type.shape.dim]
+    if len(published.input) != 1 or len(shape) != 4 or shape[0] != _BATCH or shape[2] != shape[3]:
+        raise _unknown(f"{len(published.input)} inputs, the first of shape {shape}")
     writer = _Writer(graph.new_model(), stored)
-    writer.value(entry.name, (_BATCH, height, width, depth))
+    writer.value(entry.name, (_BATCH, shape[2], shape[3], shape[1]))
     for node in published.node:
         write = getattr(writer, f"write_{node.op_type.lower()}", None)
         if write is None:
@@ -90,18 +97,22 @@ class _Writer:
 
     def write_conv(self, inputs: list[str], output: str, attributes: _Attributes) -> None:
         """A convolution, or a depthwise one; ONNX weights are [out, in / group, height, width]."""
-        source, (weights, bias) = self.tensors[inputs[0]], (self._stored[name] for name in inputs[1:])
+        if len(inputs) != 3:
+            raise _unknown("a convolution without a bias")
+        source, weights, bias = self.tensors[inputs[0]], self._weights(inputs[1]), self._weights(inputs[2])
         _, side, _, depth = graph.shape_of(self.model, source)
-        kernel, stride, pad = weights.shape[2], attributes["strides"][0], attributes["pads"][0]
-        depthwise = attributes["group"] > 1
+        given = {**_CONV_DEFAULTS, **attributes}
+        kernel, stride, pad = weights.shape[2], given["strides"][0], given["pads"][0]
+        depthwise = given["group"] > 1
         if (
-            weights.shape[2:] != (kernel, kernel)
-            or attributes["strides"] != [stride] * 2
-            or attributes["pads"] != [pad] * 4
-            or attributes["dilations"] != [1, 1]
-            or (depthwise and not attributes["group"] == depth == len(weights))
+            given.keys() != _CONV_DEFAULTS.keys()
+            or weights.shape[2:] != (kernel, kernel)
+            or given["strides"] != [stride] * 2
+            or given["pads"] != [pad] * 4
+            or given["dilations"] != [1, 1]
+            or (depthwise and not given["group"] == depth == len(weights))
         ):
-            raise _unknown(f"a convolution of weights {weights.shape} with {dict(attributes)}")
+            raise _unknown(f"a convolution of weights {weights.shape} with {attributes}")
         reach = (side + 2 * pad - kernel) // stride + 1
         # TFLite pads by itself so that reach = side / stride; where it would put less on one side, it is told to.
         same = pad > 0 and reach == -(-side // stride) and (reach - 1) * stride + kernel - side == 2 * pad
@@ -120,10 +131,10 @@ class _Writer:
 
     def write_prelu(self, inputs: list[str], output: str, _: _Attributes) -> None:
         """A PReLU; ONNX slopes are [channel, 1, 1]."""
-        source, slopes = self.tensors[inputs[0]], self._stored[inputs[1]]
+        source, slopes = self.tensors[inputs[0]], self._weights(inputs[1])
         shape = graph.shape_of(self.model, source)
-        if slopes.size != shape[3]:
-            raise _unknown(f"a PReLU with {slopes.size} slopes for {shape[3]} channels")
+        if slopes.shape != (shape[3], 1, 1):
+            raise _unknown(f"a PReLU with slopes {slopes.shape} for {shape[3]} channels")
         parameters = self._constant(inputs[1], slopes.reshape(1, 1, -1))
         operands = [source, parameters]
         graph.add_operator(self.model, schema.BuiltinOperator.PRELU, operands, self.value(output, shape))
@@ -158,6 +169,12 @@ class _Writer:
         operands = [source, graph.add_constant(self.model, f"pads_{source}", amounts)]
         graph.add_operator(self.model, schema.BuiltinOperator.PAD, operands, result, schema.PadOptionsT())
         return result
+
+    def _weights(self, name: str) -> NDArray[Any]:
+        """A value that is stored in the ONNX file."""
+        if name not in self._stored:
+            raise _unknown("weights that are computed")
+        return self._stored[name]
 
     def _constant(self, name: str, value: NDArray[Any]) -> int:
         return graph.add_constant(self.model, name, np.ascontiguousarray(value, dtype=np.float32))
