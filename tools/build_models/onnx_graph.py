@@ -114,7 +114,7 @@ class _Writer:
         ):
             raise _unknown(f"a convolution of weights {weights.shape} with {attributes}")
         reach = (side + 2 * pad - kernel) // stride + 1
-        # TFLite pads by itself so that reach = side / stride; where it would put less on one side, it is told to.
+        # SAME pads no more than the stride needs: where that is not ``pad`` on every side, zeros are put around first.
         same = pad > 0 and reach == -(-side // stride) and (reach - 1) * stride + kernel - side == 2 * pad
         if pad and not same:
             source = self._padded(source, pad)
@@ -135,8 +135,7 @@ class _Writer:
         shape = graph.shape_of(self.model, source)
         if slopes.shape != (shape[3], 1, 1):
             raise _unknown(f"a PReLU with slopes {slopes.shape} for {shape[3]} channels")
-        parameters = self._constant(inputs[1], slopes.reshape(1, 1, -1))
-        operands = [source, parameters]
+        operands = [source, self._constant(inputs[1], slopes.reshape(1, 1, -1))]
         graph.add_operator(self.model, schema.BuiltinOperator.PRELU, operands, self.value(output, shape))
 
     def write_add(self, inputs: list[str], output: str, _: _Attributes) -> None:
