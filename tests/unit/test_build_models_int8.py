@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from facelatch.errors import ModelError
-from facelatch.models import ENCODER, read_model
+from facelatch.models import ENCODER, SECOND_ENCODER, read_model
 
 pytest.importorskip("flatbuffers")
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 
 from tests.unit.test_build_models import DEPTH, SIDE, Network, rewritten, run, small_encoder  # noqa: E402
 from tools.build_models import graph, measure  # noqa: E402
-from tools.build_models.encoder import require_agreement  # noqa: E402
+from tools.build_models.encoder import require_agreement, sample_images  # noqa: E402
+from tools.build_models.encoder import run as run_encoder  # noqa: E402
 from tools.build_models.int8 import quantise, quantise_convolutions  # noqa: E402
+from tools.build_models.recipes import RECIPES  # noqa: E402
 from tools.dataset import DatasetError  # noqa: E402
 
 RATE = 1e-3
@@ -45,6 +48,15 @@ def test_weights_are_rounded_to_the_nearest_step_of_their_channel(seed: int, siz
     assert np.abs(values.astype(int)).reshape(5, -1).max(axis=1).tolist() == [127, 127, 0, 127, 127]
     steps = scales[:, None, None, None].astype(np.float64)
     assert bool((np.abs(values * steps - weights) <= steps * (0.5 + 1e-6)).all())
+
+
+def test_weights_too_small_for_a_scale_become_nothing() -> None:
+    least = np.finfo(np.float32).smallest_subnormal
+    weights = np.array([[0, least], [100 * least, 0], [1e-37, -1e-37], [1e-30, 0]], dtype=np.float32)
+    with np.errstate(all="raise", under="ignore"):
+        values, scales = quantise(weights)
+    assert values.tolist() == [[0, 0], [0, 0], [0, 0], [127, 0]]
+    assert bool((scales >= np.finfo(np.float32).tiny).all())
 
 
 def test_int8_network_computes_nearly_the_same() -> None:
@@ -91,13 +103,15 @@ def test_depthwise_convolutions_stay_float() -> None:
 
 def test_an_encoder_that_computes_something_else_is_refused() -> None:
     data = read_model(ENCODER)
-    require_agreement(data, data, 1 - 1e-9)
+    images = sample_images()
+    expected = run_encoder(data, images)
+    require_agreement(expected, expected, 1 - 1e-9)
     model = graph.load(data)
     last = [operator for operator in model.subgraphs[0].operators if graph.op_name(model, operator) == "CONV_2D"][-1]
     bias = graph.constant(model, int(last.inputs[2]))
     last.inputs = np.array([*last.inputs[:2], graph.add_constant(model, "bias", bias[::-1] + 1)], dtype=np.int32)
     with pytest.raises(ModelError, match="differs"):
-        require_agreement(data, graph.dump(model), 0.997)
+        require_agreement(expected, run_encoder(graph.dump(model), images), 0.985)
 
 
 def embeddings(people: NDArray[np.int64], noise: float) -> NDArray[np.float32]:
@@ -151,21 +165,27 @@ def test_clock_times_every_model() -> None:
     assert all(value > 0 for value in times.values())
 
 
-def test_report_compares_the_two_encoders_on_the_faces_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    model = read_model(ENCODER)
+def test_report_compares_the_two_builds_of_each_encoder_on_the_faces_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     noise = np.random.default_rng(4).integers(0, 256, (40, 112, 112, 3), dtype=np.uint8)
     faces = [(f"person {number // 2}", crop) for number, crop in enumerate(noise)]
-    monkeypatch.setattr(measure, "build_encoder", lambda _: model)
-    monkeypatch.setattr(measure, "build_int8_encoder", lambda _: model)
+    files = {RECIPES[name].source: read_model(name) for name in measure.CENTRES}
+    built = {name: replace(RECIPES[name], rewrite=bytes, store=bytes) for name in measure.CENTRES}
+    monkeypatch.setattr(measure, "RECIPES", built)
     monkeypatch.setattr(measure, "clock", lambda models: dict.fromkeys(models, 2.0))
     monkeypatch.setattr(measure, "crops", lambda _: iter(faces))
-    lines = list(measure.report(tmp_path, model, mirror=False))
+    lines = list(measure.report(tmp_path, files, mirror=False))
     assert lines[0].startswith("40 images of 20 people")
-    assert "mean 1.00000, 1 % below 1.00000, worst 1.00000" in lines[1]
-    assert all("difference +0.000% (95 % interval +0.000% to +0.000%)" in line for line in lines[2:4])
+    for name, start in ((ENCODER, 1), (SECOND_ENCODER, 5)):
+        assert lines[start].startswith(f"{name}, bytes")
+        assert "mean 1.00000, 1 % below 1.00000, worst 1.00000" in lines[start + 1]
+        same = "difference +0.000% (95 % interval +0.000% to +0.000%)"
+        assert all(same in line for line in lines[start + 2 : start + 4])
+    assert lines[-1] == f"int8 / float: {ENCODER} 1.00, {SECOND_ENCODER} 1.00"
     monkeypatch.setattr(measure, "crops", lambda _: iter(faces[:-1]))
     with pytest.raises(DatasetError, match="too few people"):
-        list(measure.report(tmp_path, model, mirror=False))
+        list(measure.report(tmp_path, files, mirror=False))
 
 
 def test_measuring_without_sources_says_so(tmp_path: Path) -> None:

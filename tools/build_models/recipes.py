@@ -11,35 +11,42 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from facelatch.models import DETECTOR, ENCODER, MESH, Manifest, ModelEntry, Source, Tensor
-from tools.build_models.int8 import build_int8_encoder
-from tools.build_models.sources import BLAZEFACE, FACE_MESH, MOBILEFACENET
+from facelatch.models import DETECTOR, ENCODER, MESH, SECOND_ENCODER, Manifest, ModelEntry, Source, Tensor
+from tools.build_models.encoder import build_encoder
+from tools.build_models.int8 import in_int8
+from tools.build_models.second_encoder import build_second_encoder
+from tools.build_models.sources import BLAZEFACE, FACE_MESH, FR_FEATURE, MOBILEFACENET
 
 _MANIFEST_VERSION = 1
 _GOOGLE_DATA = "not published with the model; see Google's model card for it"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to make one model file, and the words about it."""
-
-    source: Source
-    build: Callable[[bytes], bytes]
-    role: str
-    preprocessing: str
-    licence: str
-    built: str
-    training_data: str
 
 
 def _as_is(data: bytes) -> bytes:
     return data
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How to make one model file, and the words about it.
+
+    Attributes:
+        rewrite: from the source to a TFLite file of the same function.
+        store: from that to the file shipped, whose weights may be rounded.
+    """
+
+    source: Source
+    role: str
+    preprocessing: str
+    licence: str
+    built: str
+    training_data: str
+    rewrite: Callable[[bytes], bytes] = _as_is
+    store: Callable[[bytes], bytes] = _as_is
+
+
 RECIPES: dict[str, Recipe] = {
     DETECTOR: Recipe(
         source=BLAZEFACE,
-        build=_as_is,
         role="BlazeFace short range: 896 anchors, each a box, six key points and a score before the sigmoid",
         preprocessing="RGB, aspect ratio kept by padding, resized to 128x128, x / 127.5 - 1",
         licence="Apache-2.0",
@@ -48,7 +55,6 @@ RECIPES: dict[str, Recipe] = {
     ),
     MESH: Recipe(
         source=FACE_MESH,
-        build=_as_is,
         role="face mesh: 468 points (x, y, z in input pixels), and a face score before the sigmoid",
         preprocessing="RGB, square crop around the face turned upright, resized to 192x192, x / 255",
         licence="Apache-2.0",
@@ -57,7 +63,8 @@ RECIPES: dict[str, Recipe] = {
     ),
     ENCODER: Recipe(
         source=MOBILEFACENET,
-        build=build_int8_encoder,
+        rewrite=build_encoder,
+        store=in_int8,
         role="MobileFaceNet: a 192-dimensional embedding, not normalised",
         preprocessing="RGB, aligned to the five-point template of 112x112, (x - 127.5) / 128",
         licence="MIT (the package); Apache-2.0 (the network, from sirius-ai/MobileFaceNet_TF)",
@@ -65,12 +72,24 @@ RECIPES: dict[str, Recipe] = {
         "convolution weights int8 by output channel, their inputs quantised at run time",
         training_data="MS1M (MS-Celeb-1M), a set of web photographs that its publisher has withdrawn",
     ),
+    SECOND_ENCODER: Recipe(
+        source=FR_FEATURE,
+        rewrite=build_second_encoder,
+        store=in_int8,
+        role="a network like MobileFaceNet: a 512-dimensional embedding, not normalised",
+        preprocessing="RGB, aligned to the five-point template of 112x112, (x - 127) / 128",
+        licence="MIT (package.json); the package's LICENSE is the MIT text with the holder gitguanqi (2021), not the "
+        "publisher, Faceplugin; nothing in it is about the network by itself",
+        built="ONNX to TFLite, 1371 channels with weights near 0 dropped; "
+        "convolution weights int8 by output channel, their inputs quantised at run time",
+        training_data="not disclosed by the publisher",
+    ),
 }
 
 
 def build_all(files: Mapping[Source, bytes]) -> tuple[dict[str, bytes], Manifest]:
     """Builds every model file from its source, and the manifest that describes them all."""
-    built = {name: recipe.build(files[recipe.source]) for name, recipe in RECIPES.items()}
+    built = {name: recipe.store(recipe.rewrite(files[recipe.source])) for name, recipe in RECIPES.items()}
     entries = {name: _entry(RECIPES[name], data) for name, data in built.items()}
     return built, Manifest(version=_MANIFEST_VERSION, models=entries)
 

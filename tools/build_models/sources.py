@@ -39,7 +39,14 @@ MOBILEFACENET = Source(
     path="android/src/main/assets/MobileFaceNet.tflite",
     sha256="d8ba40c0127fb8ca9917e8fddc79bbbda063657bc92a496d34da0bc8a760443b",
 )
-ALL = (BLAZEFACE, FACE_MESH, MOBILEFACENET)
+FR_FEATURE = Source(
+    registry="npm",
+    package="faceplugin-face-recognition-js",
+    version="0.0.1",
+    path="model/fr_feature.onnx",
+    sha256="87aacdfe57510db2af90c0251df680e8eec88f122ee94712121d09bcaaaf3581",
+)
+ALL = (BLAZEFACE, FACE_MESH, MOBILEFACENET, FR_FEATURE)
 
 
 def from_directory(directory: Path) -> dict[Source, bytes]:

@@ -19,6 +19,7 @@ from facelatch.errors import ModelError
 DETECTOR: Final = "detector.tflite"
 MESH: Final = "mesh.tflite"
 ENCODER: Final = "encoder.tflite"
+SECOND_ENCODER: Final = "encoder-512.tflite"
 
 MODELS_DIR: Final = Path(__file__).parent
 MANIFEST_NAME: Final = "manifest.json"
@@ -82,7 +83,7 @@ def read_model(name: str, directory: Path = MODELS_DIR) -> bytes:
     """The bytes of one model, checked against the manifest of the installed package.
 
     Args:
-        name: ``DETECTOR``, ``MESH`` or ``ENCODER``.
+        name: ``DETECTOR``, ``MESH``, ``ENCODER`` or ``SECOND_ENCODER``.
         directory: where the file is, if not in the package.
 
     Raises:
