@@ -15,12 +15,13 @@ from facelatch.camera.image_file import read_image
 from facelatch.daemon.attempts import LOOKS
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector, Image
-from facelatch.face.encoder import Encoder, unit
+from facelatch.face.encoder import Fusion, unit
 from facelatch.face.mesh import Mesh
 from facelatch.face.path import FacePath
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.rotation import rotation
-from facelatch.models import DETECTOR, ENCODER, MESH, read_model
+from facelatch.models import DETECTOR, MESH, read_model
+from facelatch.shipped import encoders
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.record import unseal
 from tests.leaks import Needles, needles
@@ -33,6 +34,7 @@ Integers = npt.NDArray[np.int64]
 class _Networks(NamedTuple):
     detector: Detector
     mesh: Mesh
+    encoders: Fusion
     path: FacePath
     extractor: Extractor
 
@@ -40,8 +42,9 @@ class _Networks(NamedTuple):
 @cache
 def _networks() -> _Networks:
     detector, mesh = Detector(read_model(DETECTOR)), Mesh(read_model(MESH))
-    path = FacePath(detector, mesh, Encoder(read_model(ENCODER)))
-    return _Networks(detector, mesh, path, Extractor(parameters.read("standard")))
+    fusion = encoders()
+    path = FacePath(detector, mesh, fusion)
+    return _Networks(detector, mesh, fusion, path, Extractor(parameters.read("standard")))
 
 
 class Person:
@@ -51,7 +54,7 @@ class Person:
         embeddings: (frames, d), as the encoder gives them.
         looks: (looks, d), of the first ``LOOKS[-1]`` looks, as the camera loops.
         vectors: every embedding and every mean of them that the agent makes, of length one, by name.
-        sums: what the means are made from, by name.
+        sums: what the means are made from, down to the networks' outputs, by name.
         images: frames and crops, by name.
         files: the picture files, by name.
     """
@@ -64,16 +67,18 @@ class Person:
         self.embeddings = np.stack([_embed(image) for image in images])
         self.looks = np.resize(self.embeddings, (LOOKS[-1], self.embeddings.shape[1]))
         self.images: dict[str, Image] = {}
+        self.vectors: dict[str, Embedding] = {}
+        self.sums: dict[str, Embedding] = {}
         networks = _networks()
         for number, image in enumerate(images):
             crop = align(image, networks.mesh(image, networks.detector(image)[0]).five)
             self.images[f"{self.name} frame {number}"] = image
             self.images[f"{self.name} crop {number}"] = crop
-            self.images[f"{self.name} mirrored crop {number}"] = np.ascontiguousarray(crop[:, ::-1])
-        self.vectors: dict[str, Embedding] = {}
-        self.sums: dict[str, Embedding] = {}
-        for number, embedding in enumerate(self.embeddings):
-            self.vectors[f"{self.name} embedding {number}"] = embedding
+            for index, encoder in enumerate(networks.encoders.encoders):
+                self.sums[f"{self.name} output {index} of frame {number}"] = encoder.output(crop)
+                self.sums[f"{self.name} weighed output {index} of frame {number}"] = encoder(crop)
+        for number in range(len(images)):
+            self._add(f"{self.name} embedding {number}", self.embeddings[number : number + 1])
         for count in LOOKS:
             self._add(f"{self.name} after {count}", self.looks[:count])
 

@@ -30,15 +30,14 @@ from facelatch.demo.process import AgentProcess
 from facelatch.demo.stage import Scene, Stage
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector
-from facelatch.face.encoder import Encoder
 from facelatch.face.mesh import Mesh
-from facelatch.face.path import FacePath
 from facelatch.ipc.client import connect
 from facelatch.ipc.interface import AgentInterface
 from facelatch.l2fe import keys
 from facelatch.l2fe.decoder import Decoder
 from facelatch.l2fe.rotation import rotation
-from facelatch.models import DETECTOR, ENCODER, MESH, read_model
+from facelatch.models import DETECTOR, MESH, read_model
+from facelatch.shipped import encoders, face_path
 
 _USERS = (1, 10, 100, 1000)
 _SEED = 5
@@ -68,15 +67,14 @@ def main(output: Path | None) -> None:
 
 def _face() -> Figures:
     detector, mesh = Detector(read_model(DETECTOR)), Mesh(read_model(MESH))
-    encoder = Encoder(read_model(ENCODER), mirror=False)
-    path = FacePath(detector, mesh, Encoder(read_model(ENCODER)))
+    encode, path = encoders(), face_path()
     picture = portrait.read()
     face = detector(picture)[0]
     crop = align(picture, mesh(picture, face).five)
     return {
         "detect_ms": _median(lambda: detector(picture)),
         "mesh_ms": _median(lambda: mesh(picture, face)),
-        "encode_int8_ms": _median(lambda: encoder(crop)),
+        "encode_int8_ms": _median(lambda: encode(crop)),
         "frame_ms": _median(lambda: path.look(picture)),
     }
 

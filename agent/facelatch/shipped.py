@@ -8,11 +8,15 @@ from facelatch.camera import Camera, make_camera
 from facelatch.config import CameraConfig
 from facelatch.errors import ParameterSetError
 from facelatch.face.detector import Detector
-from facelatch.face.encoder import Encoder
+from facelatch.face.encoder import MOBILEFACENET, MOBILEFACENET_512, Encoder, Fusion
 from facelatch.face.mesh import Mesh
 from facelatch.face.path import FacePath
+from facelatch.face.quality import Limits
 from facelatch.l2fe.parameters import ParameterSet
-from facelatch.models import DETECTOR, ENCODER, MESH, manifest, read_model
+from facelatch.models import DETECTOR, ENCODER, MESH, SECOND_ENCODER, manifest, read_model
+
+# In the order in which their outputs are joined, which is that of a parameter set's ``encoders``.
+ENCODERS = {ENCODER: MOBILEFACENET, SECOND_ENCODER: MOBILEFACENET_512}
 
 
 def configured_camera(chosen: CameraConfig) -> Camera:
@@ -26,25 +30,43 @@ def configured_camera(chosen: CameraConfig) -> Camera:
     )
 
 
-def face_path() -> FacePath:
-    """Load the models and join them up.
+def face_path(limits: Limits | None = None) -> FacePath:
+    """Load the models and join them up, with the quality gate's usual limits unless others are given.
 
     Raises:
         ModelError: a model is missing, is not the pinned one, or does not run.
     """
-    return FacePath(Detector(read_model(DETECTOR)), Mesh(read_model(MESH)), Encoder(read_model(ENCODER)))
+    return FacePath(Detector(read_model(DETECTOR)), Mesh(read_model(MESH)), encoders(), limits)
+
+
+def encoders() -> Fusion:
+    """Load the encoders and join them up.
+
+    Raises:
+        ModelError: as above.
+    """
+    return Fusion(*(Encoder(read_model(name), kind) for name, kind in ENCODERS.items()))
+
+
+def encoder_digests() -> tuple[str, ...]:
+    """Return the sha256 (hex) of each encoder that ships, in order.
+
+    Raises:
+        ModelError: the models' manifest cannot be read.
+    """
+    return tuple(manifest().models[name].sha256 for name in ENCODERS)
 
 
 def parameter_set(name: str) -> ParameterSet:
-    """Read a parameter set, and see that it was fitted to the encoder that ships.
+    """Read a parameter set, and see that it was fitted to the encoders that ship.
 
     Raises:
-        ParameterSetError: there is none of that name, it is not the pinned one, or was fitted to another encoder.
+        ParameterSetError: there is none of that name, it is not the pinned one, or was fitted to other encoders.
         ModelError: the models' manifest cannot be read.
     """
     chosen = parameters.read(name)
-    if manifest().models[ENCODER].sha256 not in chosen.encoders:
+    if encoder_digests() != chosen.encoders:
         raise ParameterSetError(
-            f"parameter set {chosen.name!r} was fitted to another encoder than {ENCODER}", "reinstall facelatch"
+            f"parameter set {chosen.name!r} was fitted to other encoders than those that ship", "reinstall facelatch"
         )
     return chosen

@@ -185,14 +185,14 @@ def _leaky(*leaks: str) -> tuple[str, ...]:
 
 
 PLACES = {
-    "embedding_in_a_file": ("records/cache: embedding: anna", "as <f4"),
+    "embedding_in_a_file": ("records/cache: sum: anna embedding", "as <f4"),
     "half_precision_embedding_behind_the_record": (".rec: embedding: anna enrolled", "as <f2"),
     "distance_in_the_log": ("log: distance: anna after 1, generation 0", "as text"),
     "projection_in_a_reply": ("stream ", "projection: anna enrolled as text"),
     "secret_in_a_reply": ("stream ", "secret of generation 0"),
     "frame_as_a_picture": ("records/debug.jpg", PICTURE),
     "deflated_crop_in_a_temporary_file": ("tmp/crop", "anna crop 0 as rgb"),
-    "embedding_in_an_unnamed_file": ("descriptor ", "embedding: anna embedding 0 as <f4"),
+    "embedding_in_an_unnamed_file": ("descriptor ", "sum: anna embedding 0 as <f4"),
 }
 
 

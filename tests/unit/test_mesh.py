@@ -13,11 +13,12 @@ import pytest
 from facelatch.demo import portrait
 from facelatch.face.alignment import align, align_roughly
 from facelatch.face.detector import Detection, Detector, Image, KeyPoint
-from facelatch.face.encoder import Encoder
+from facelatch.face.encoder import unit
 from facelatch.face.mesh import POINTS, Landmarks, Mesh, restore, upright
 from facelatch.face.path import FacePath
 from facelatch.face.quality import Hint, Limits, judge_landmarks
-from facelatch.models import DETECTOR, ENCODER, MESH, read_model
+from facelatch.models import DETECTOR, MESH, read_model
+from facelatch.shipped import encoders
 
 SIZE = 192
 NOSE_TIP = 1
@@ -123,13 +124,15 @@ def test_the_points_of_the_portrait(picture: Image, detector: Detector, mesh: Me
 
 def test_turned_and_shifted_pictures_give_the_same_crop(picture: Image, detector: Detector, mesh: Mesh) -> None:
     """The control is the alignment by the detector's key points, which wander three times as far."""
-    encoder = Encoder(read_model(ENCODER))
+    encoder = encoders()
     rng = np.random.default_rng(1)
 
     def measure(image: Image) -> tuple[Landmarks, Detection, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         face = detector(image)[0]
         found = mesh(image, face)
-        return found, face, encoder(align(image, found.five)), encoder(align_roughly(image, face))
+        crops = align(image, found.five), align_roughly(image, face)
+        fine, rough = (unit(encoder(crop)) for crop in crops)
+        return found, face, fine, rough
 
     still, face, embedding, rough = measure(picture)
     wandered, control, likeness, likeness_control = [], [], [], []
@@ -180,7 +183,7 @@ def test_what_is_no_face_is_refused_though_the_detector_claims_one(
     }
     face = detection((320, 240), 160, 160)
     assert mesh(images[kind], face).score < 0.01
-    look = FacePath(Claims(face), mesh, Encoder(read_model(ENCODER))).look(images[kind])  # type: ignore[arg-type]
+    look = FacePath(Claims(face), mesh, encoders()).look(images[kind])  # type: ignore[arg-type]
     assert look.hint is hint
     assert look.embedding is None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the encoder costs on this machine, on images of the data set."""
+"""What the encoders cost on this machine, on images of the data set."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from facelatch.camera.image_file import read_image
 from facelatch.errors import CameraError
 from facelatch.face.alignment import align_roughly
 from facelatch.face.detector import Detector
-from facelatch.face.encoder import Encoder
-from facelatch.models import DETECTOR, ENCODER, read_model
+from facelatch.models import DETECTOR, read_model
+from facelatch.shipped import encoders
 
 _IMAGES = 40
 
 
 def encode_ms(images: Sequence[Path]) -> list[float]:
-    """Time the encoder as shipped, both mirror images, on one thread, on some images spread over the data set.
+    """Time the encoders as shipped, on one thread, on some images spread over the data set.
 
     Apart from the embedding itself, which runs on all cores at once or comes from the cache.
     """
-    detector, encoder = Detector(read_model(DETECTOR)), Encoder(read_model(ENCODER))
+    detector, encoder = Detector(read_model(DETECTOR)), encoders()
     times = []
     for path in images[:: max(1, len(images) // _IMAGES)]:
         try:

@@ -33,7 +33,7 @@ def likeness(person: list[Image], others: list[Image]) -> float:
     with _silent_runtime():
         path = face_path()
     mean = unit(_embed(path, person).sum(axis=0))
-    return float((_embed(path, others) @ mean).max())
+    return max(float(unit(embedding) @ mean) for embedding in _embed(path, others))
 
 
 def _embed(path: FacePath, pictures: list[Image]) -> Floats:

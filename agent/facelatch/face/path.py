@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector, Floats, Image
-from facelatch.face.encoder import Encoder
+from facelatch.face.encoder import Fusion
 from facelatch.face.mesh import Mesh
 from facelatch.face.pose import STRAIGHT, Attitude, attitude
 from facelatch.face.quality import Hint, Limits, judge_crop, judge_landmarks, judge_place
@@ -18,7 +18,8 @@ class Look:
     """What one frame gave.
 
     Attributes:
-        embedding: (192,) float32 unit length, or None when the frame does not count.
+        embedding: (d,) float32 of length about 1, or None when the frame does not count. A face is the direction of
+            a sum of them.
         hint: why it does not, or None when it does.
         attitude: how the head is held; of no meaning when the frame does not count.
     """
@@ -34,11 +35,11 @@ class FacePath:
     Args:
         detector: finds the face.
         mesh: finds the points that it is aligned by.
-        encoder: turns the aligned crop into an embedding.
+        encoder: turn the aligned crop into an embedding.
         limits: the quality gate's bounds.
     """
 
-    def __init__(self, detector: Detector, mesh: Mesh, encoder: Encoder, limits: Limits | None = None) -> None:
+    def __init__(self, detector: Detector, mesh: Mesh, encoder: Fusion, limits: Limits | None = None) -> None:
         self._detector = detector
         self._mesh = mesh
         self._encoder = encoder
