@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from facelatch.l2fe import population
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.l2fe.population import Projection
 from facelatch.l2fe.rotation import SEED_BYTES
 from tools.dataset import Embedded
+from tools.fitting import Sources, refitted
 
 Floats = npt.NDArray[np.float64]
 # Part of the distances between people that tells how they thin out: enough of them, and near enough to a match.
@@ -27,8 +27,8 @@ class Trial:
 
     Attributes:
         person: whose.
-        enrolled: (192,) float32, the mean of the enrolment images' embeddings, of unit length.
-        probe: (192,) float32, the same of the attempt's images.
+        enrolled: (d,) float32, the mean of the enrolment images' embeddings, of unit length.
+        probe: (d,) float32, the same of the attempt's images.
     """
 
     person: str
@@ -63,29 +63,11 @@ class Protocol:
     seed: int = 1
 
 
-def cross_fit(data: Embedded, protocol: Protocol, *, k: int, shrinkage: float) -> list[Fold]:
-    """Split people into folds; fit on all but one fold, draw trials from that one, for each in turn."""
+def cross_fit(sources: Sources, data: Embedded, protocol: Protocol, k: int) -> list[Fold]:
+    """Split the people of the population, which ``data`` is, into folds; draw trials of each by a model without it."""
     rng = np.random.default_rng(protocol.seed)
-    parts = refitted(data.embeddings, data.people, rng, k=k, shrinkage=shrinkage, folds=protocol.folds)
+    parts = refitted(sources.population, sources, rng, k, protocol.folds)
     return [Fold(projection, draw(data.of(held_out), protocol, rng)) for projection, held_out in parts]
-
-
-def refitted(
-    embeddings: npt.ArrayLike,
-    people: npt.ArrayLike,
-    rng: np.random.Generator,
-    *,
-    k: int,
-    shrinkage: float,
-    folds: int = Protocol.folds,
-) -> Iterator[tuple[Projection, npt.NDArray[np.bool_]]]:
-    """Split people into folds; give for each the projection fitted to all the others, and its (m,) mask of rows."""
-    x, labels = np.asarray(embeddings), np.asarray(people)
-    names, person = np.unique(labels, return_inverse=True)
-    fold_of = rng.integers(0, folds, len(names))[person]
-    for fold in range(folds):
-        held_out = fold_of == fold
-        yield population.fit(x[~held_out], labels[~held_out], k, shrinkage), held_out
 
 
 def draw(data: Embedded, protocol: Protocol, rng: np.random.Generator) -> list[Trial]:
@@ -104,7 +86,7 @@ def draw(data: Embedded, protocol: Protocol, rng: np.random.Generator) -> list[T
 
 
 def mean(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Mean of unit embeddings (m, d), brought back to length one."""
+    """Mean of embeddings (m, d), brought to length one."""
     total: npt.NDArray[np.float32] = embeddings.mean(axis=0)
     return total / np.linalg.norm(total)
 

@@ -154,6 +154,7 @@ def test_a_folder_without_a_session_ends_with_status_2(people: Path) -> None:
         ("--protocol", "sessions", "--refresh", "--cross-fit"),
         ("--probe", "0"),
         ("--cross-fit",),
+        ("--population", "."),
         ("--json", "/proc/none/figures.json"),
     ],
 )
@@ -172,6 +173,7 @@ def test_data_that_the_set_was_fitted_to_is_told_from_other_data() -> None:
     same = Embedded(np.zeros((images, 192), np.float32), np.array(labels), ())
     assert fitted_to(p, source, other)
     assert fitted_to(p, "renamed", same)
+    assert fitted_to(p, "extyaleb-dev", other)
     assert not fitted_to(p, "other", other)
 
 

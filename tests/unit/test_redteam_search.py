@@ -13,9 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from facelatch import parameters
-from facelatch.l2fe import lattice
 from facelatch.l2fe.strength import coset_bits, guesswork_bits
-from tools import leech
+from tools import fitting, leech, qary
 from tools.dataset import Embedded
 from tools.redteam import lattices, ranks, records, search
 from tools.redteam.__main__ import main
@@ -26,7 +25,7 @@ from tools.redteam.search import Leak, Search
 pytest.importorskip("fpylll")
 
 Q = 11
-TOY = Lattice("toy", lattice.plain_basis(lattice.expand(b"small", 4, 2, Q), Q))
+TOY = Lattice("toy", qary.plain_basis(qary.expand(b"small", 4, 2, Q), Q))
 WHOLE = (1.0,)
 
 
@@ -35,7 +34,7 @@ def population(spread: Sequence[float], count: int, seed: int = 1) -> Population
     return Population("toy", deviations * np.random.default_rng(seed).normal(size=(count, len(spread))), deviations)
 
 
-def without_rotation(leak: Leak, point: lattice.Integers, y: search.Floats) -> Leak:
+def without_rotation(leak: Leak, point: leech.Integers, y: search.Floats) -> Leak:
     """The same record, had Gen not rotated."""
     w = np.rint(leak.scale * y).astype(np.int64)
     return Leak(point + w, np.eye(len(y)), leak.scale, leak.spread)
@@ -44,10 +43,7 @@ def without_rotation(leak: Leak, point: lattice.Integers, y: search.Floats) -> L
 def test_it_counts_the_points_that_trying_all_of_them_finds() -> None:
     people = population((0.9, 0.7, 0.6, 0.5), 30)
     codes = np.array(
-        [
-            lattice.encode(lattice.expand(b"small", 4, 2, Q), np.array(s), Q)
-            for s in itertools.product(range(Q), repeat=2)
-        ]
+        [qary.encode(qary.expand(b"small", 4, 2, Q), np.array(s), Q) for s in itertools.product(range(Q), repeat=2)]
     )
     shifts = Q * np.array(list(itertools.product(range(-4, 5), repeat=4)))
     points = (codes[:, None] + shifts).reshape(-1, 4)
@@ -137,7 +133,8 @@ def test_faces_are_projected_by_what_others_taught() -> None:
     centres = np.repeat(rng.normal(size=(40, 1, 32)), 9, axis=1)
     looks = (centres + 0.3 * rng.normal(size=centres.shape)).reshape(-1, 32).astype(np.float32)
     names = np.repeat([f"p{number}" for number in range(40)], 9)
-    people = records.real(Embedded(looks / np.linalg.norm(looks, axis=1, keepdims=True), names, {}), 4)
+    embedded = Embedded(looks / np.linalg.norm(looks, axis=1, keepdims=True), names, ())
+    people = records.real(fitting.Sources(fitting.faces(Path(), embedded)), embedded, 4)
     assert people.vectors.shape == (40, 4)
     assert np.mean((people.vectors / people.spread) ** 2) == pytest.approx(1, abs=0.35)
 
@@ -151,7 +148,6 @@ def test_lattices_are_what_they_are_called() -> None:
         assert not np.any(half % multiple)
     sides = [tried(k).side for tried in (lattices.leeches, lattices.q_ary, lattices.cubic) for k in (24, 48)]
     assert sides == pytest.approx([lattices.Q**0.5] * 6, rel=0.01)
-    assert np.array_equal(lattices.q_ary(48).basis, parameters.read("standard").basis)
 
 
 def test_chances_of_the_estimate() -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from facelatch import parameters
 from facelatch.errors import FacelatchError
-from tools import dataset
+from tools import dataset, fitting
 from tools.decoding import faces, rivals, studies
 from tools.decoding.tables import Table
 
@@ -27,15 +27,23 @@ SEED = 1
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with one folder of images a person; without it only synthetic noise is decoded.",
 )
+@click.option(
+    "--changes",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="See build_parameters.",
+)
 @click.option("--trials", default=1000, show_default=True, help="Synthetic targets of each study.")
 @click.option("--only", multiple=True, help="Studies to run: errors, gap, times, q-ary, lists. Default: all.")
 @click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables here too.")
-def main(name: str, data: Path | None, trials: int, only: tuple[str, ...], output: Path | None) -> None:
+def main(
+    name: str, data: Path | None, changes: tuple[Path, ...], trials: int, only: tuple[str, ...], output: Path | None
+) -> None:
     """Print what the decoder misses, what it costs, and what another lattice and longer lists would gain."""
     try:
         p = parameters.read(name)
         gauss = faces.gaussian(trials, p.k, SEED)
-        real = None if data is None else faces.genuine(dataset.embed(data), p.k, SEED)
+        real = None if data is None else faces.genuine(fitting.read(data, changes), dataset.embed(data), p.k, SEED)
         runs: dict[str, Callable[[], Table]] = {
             "errors": lambda: studies.errors(p, gauss),
             "gap": lambda: studies.gap(p, gauss),

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tools import trials
-from tools.build_parameters import SHRINKAGE
 from tools.dataset import Embedded
 from tools.decoding.noise import Floats
+from tools.fitting import Sources
 
 # Rotations that each trial is decoded under; Gen draws one.
 ROTATIONS = 2
@@ -32,7 +32,7 @@ class Sample:
     owners: npt.NDArray[np.int64]
 
 
-def genuine(data: Embedded, k: int, seed: int) -> Sample:
+def genuine(sources: Sources, data: Embedded, k: int, seed: int) -> Sample:
     """Return the noise of cross-fitted genuine trials, each under several rotations.
 
     Gen also rounds w to integers; with D >= 16 that adds less than 1 part in 3000 to the variance and is left out.
@@ -40,7 +40,7 @@ def genuine(data: Embedded, k: int, seed: int) -> Sample:
     rng = np.random.default_rng(seed)
     people: list[str] = []
     directions = []
-    for fold in trials.cross_fit(data, trials.Protocol(seed=seed), k=k, shrinkage=SHRINKAGE):
+    for fold in trials.cross_fit(sources, data, trials.Protocol(seed=seed), k):
         enrolled = fold.projection(np.stack([trial.enrolled for trial in fold.trials]))
         probes = fold.projection(np.stack([trial.probe for trial in fold.trials]))
         for error, trial in zip(probes - enrolled, fold.trials, strict=True):

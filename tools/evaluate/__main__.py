@@ -10,11 +10,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from facelatch import parameters
+from facelatch import shipped
 from facelatch.errors import FacelatchError
 from facelatch.l2fe.parameters import ParameterSet
-from facelatch.models import ENCODER, manifest
-from tools import dataset
+from tools import dataset, fitting
 from tools.evaluate import curve, measure, refreshing, report, strength, table, timing
 from tools.evaluate.figures import Run, summarise
 from tools.evaluate.protocol import Protocol, check_layout
@@ -36,7 +35,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--repeats", type=_COUNT, help="Draws of each person [default: 4], of each session [default: 8].")
 @click.option("--seed", default=1, show_default=True, help="Of all draws.")
 @click.option("--parameters", "name", default="standard", show_default=True, metavar="SET", help="Parameter set.")
-@click.option("--cross-fit", is_flag=True, help="Fit the population model anew to the other folds' people.")
+@click.option("--cross-fit", is_flag=True, help="Judge each fold of people by a model fitted without them.")
+@click.option("--population", type=_FOLDER, help="What that is fitted to [default: DATASET].")
+@click.option("--changes", multiple=True, type=_FOLDER, help="And to these, as tools.build_parameters has it.")
 @click.option("--refresh", is_flag=True, help="Measure refreshes on unlock too; needs sessions.")
 @click.option("--json", "output", type=_FILE, help="Write the figures here.")
 @click.option("--report", "page", type=_FOLDER, metavar="DIR", help="Write DIR/index.html, with pictures.")
@@ -49,6 +50,8 @@ def main(
     seed: int,
     name: str,
     cross_fit: bool,
+    population: Path | None,
+    changes: tuple[Path, ...],
     refresh: bool,
     output: Path | None,
     page: Path | None,
@@ -60,6 +63,8 @@ def main(
     """
     if refresh and (kind != "sessions" or cross_fit):
         raise click.UsageError("--refresh goes with --protocol sessions and without --cross-fit")
+    if (population or changes) and not cross_fit:
+        raise click.UsageError("--population and --changes go with --cross-fit")
     enrol_default, probe_default, repeats_default = DEFAULTS[kind]
     protocol = Protocol(
         sessions=kind == "sessions",
@@ -72,7 +77,8 @@ def main(
         # A long run is not to end at a place that cannot be written.
         for folder in filter(None, (page, output and output.parent)):
             folder.mkdir(parents=True, exist_ok=True)
-        run = evaluate(data, protocol, chosen(name), refit=cross_fit, refresh=refresh)
+        refit = measure.Refit(fitting.read(population or data, changes), data.resolve()) if cross_fit else None
+        run = evaluate(data, protocol, shipped.parameter_set(name), refit=refit, refresh=refresh)
         figures = summarise(run)
         click.echo(table.render(figures))
         if output is not None:
@@ -84,20 +90,9 @@ def main(
         raise SystemExit(2) from error
 
 
-def chosen(name: str) -> ParameterSet:
-    """Read a parameter set.
-
-    Raises:
-        ParameterSetError: there is no such set.
-        DatasetError: it was fitted to another encoder.
-    """
-    found = parameters.read(name)
-    if manifest().models[ENCODER].sha256 not in found.encoders:
-        raise dataset.DatasetError(f"parameter set {name} is for another encoder", "choose another set")
-    return found
-
-
-def evaluate(data: Path, protocol: Protocol, p: ParameterSet, *, refit: bool, refresh: bool) -> Run:
+def evaluate(
+    data: Path, protocol: Protocol, p: ParameterSet, *, refit: measure.Refit | None = None, refresh: bool = False
+) -> Run:
     """Run all trials on a data set.
 
     Raises:
@@ -106,7 +101,7 @@ def evaluate(data: Path, protocol: Protocol, p: ParameterSet, *, refit: bool, re
     images = [image for folder in dataset.list_images(data) for image in folder]
     check_layout({image.parent.name for image in images}, protocol)
     embedded = dataset.embed(data)
-    groups = measure.group(embedded, protocol, p, refit=refit)
+    groups = measure.group(embedded, protocol, p, refit)
     people = set().union(*(group.trials.people for group in groups))
     genuine, decode_ms = measure.genuine(groups, protocol.seed)
     predicted = strength.predict(groups)
@@ -119,7 +114,7 @@ def evaluate(data: Path, protocol: Protocol, p: ParameterSet, *, refit: bool, re
         parameters=p,
         people=people,
         skipped={protocol.person(image.parent.name) for image in images} - people,
-        held_out=refit or not fitted_to(p, name, embedded),
+        held_out=refit is not None or not fitted_to(p, name, embedded),
         genuine=genuine,
         same_session=measure.same_session(groups),
         impostors=measure.impostors(groups, protocol.seed),
@@ -133,9 +128,13 @@ def evaluate(data: Path, protocol: Protocol, p: ParameterSet, *, refit: bool, re
 
 
 def fitted_to(p: ParameterSet, name: str, data: dataset.Embedded) -> bool:
-    """Tell whether a set names this data as what it was fitted to: by the folder's name, or by its counts."""
+    """Tell whether a set names this data as what it was fitted to: by the folder's name, or by its counts.
+
+    People whose changes it learnt from are not held out either.
+    """
     source, _, counts = str(p.measured.get("data", "")).partition(": ")
-    return name == source or counts == f"{len(set(data.people.tolist()))} people, {len(data.people)} images"
+    changes = {part.partition(" people of ")[2] for part in str(p.measured.get("changes", "")).split("; ")}
+    return name in {source, *changes} or counts == f"{len(set(data.people.tolist()))} people, {len(data.people)} images"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import click
 import numpy as np
@@ -14,8 +15,7 @@ import numpy.typing as npt
 
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.parameters import ParameterSet
-from tools import trials
-from tools.build_parameters import SHRINKAGE
+from tools import fitting, trials
 from tools.dataset import DatasetError, Embedded
 from tools.evaluate.lock import Lock, at_cell, reach
 from tools.evaluate.protocol import Attempt, Enrolment, Protocol, Trials, draw
@@ -27,6 +27,14 @@ DECODED_ANYWAY = 1000
 _MOST = 20_000_000
 # Fitting the model needs people: several for each of its coordinates.
 _PEOPLE_A_COORDINATE = 4
+
+
+@dataclass(frozen=True)
+class Refit:
+    """What models are fitted to anew, and the folder of those who are judged: each by a model without them."""
+
+    sources: fitting.Sources
+    judged: Path
 
 
 @dataclass(frozen=True)
@@ -79,24 +87,28 @@ class Impostors:
     decoded: int
 
 
-def group(data: Embedded, protocol: Protocol, p: ParameterSet, *, refit: bool) -> list[Group]:
-    """Draw the trials; with ``refit`` the population model is fitted anew to the other folds' people.
+def group(data: Embedded, protocol: Protocol, p: ParameterSet, refit: Refit | None = None) -> list[Group]:
+    """Draw the trials; with ``refit`` under models that have not seen the people of each fold.
 
     Raises:
         DatasetError: a folder's name does not suit the protocol, or there are too few people to fit to.
     """
     rng = np.random.default_rng(protocol.seed)
-    if not refit:
+    if refit is None:
         return [Group(p, draw(data, protocol, rng))]
     names, index = np.unique(data.people, return_inverse=True)
     people = np.array([protocol.person(name) for name in names.tolist()], dtype=np.str_)[index]
-    if len(np.unique(people)) < _PEOPLE_A_COORDINATE * p.k:
-        raise DatasetError(
-            f"{len(np.unique(people))} people are too few to fit {p.k} coordinates to", "leave out --cross-fit"
-        )
-    folds = []
-    for projection, held_out in trials.refitted(data.embeddings, people, rng, k=p.k, shrinkage=SHRINKAGE):
-        folds.append((projection, draw(data.of(held_out), protocol, rng)))
+    sources = refit.sources
+    fitted_to = len(np.unique(sources.population.people))
+    if fitted_to < _PEOPLE_A_COORDINATE * p.k:
+        raise DatasetError(f"{fitted_to} people are too few to fit {p.k} coordinates to", "give a larger --population")
+    judged = fitting.Faces(refit.judged, data.units, people)
+    folds = [
+        (projection, draw(data.of(held_out), protocol, rng))
+        for projection, held_out in fitting.refitted(judged, sources, rng, p.k)
+    ]
+    if sources.population.origin != refit.judged:
+        return [Group(replace(p, projection=projection), drawn) for projection, drawn in folds]
     variances = trials.enrolment_variances(
         [
             trials.Fold(projection, [trials.Trial(e.person, e.embedding, e.embedding) for e in drawn.enrolments])

@@ -13,9 +13,10 @@ import msgspec
 from facelatch import parameters
 from facelatch.errors import FacelatchError
 from facelatch.l2fe.parameters import ParameterSet
-from tools import dataset
+from tools import dataset, fitting
 from tools.dataset import Embedded
 from tools.decoding.tables import Table
+from tools.fitting import Sources
 from tools.redteam import lattices, ranks, records
 
 SEED = 1
@@ -28,6 +29,7 @@ class Job:
     Attributes:
         parameters: the set.
         data: faces, if there are any.
+        sources: what models of them are fitted to.
         records: synthetic ones of each kind.
         dimensions: k to try.
         guesswork: G, in bits, of the cells to try.
@@ -35,6 +37,7 @@ class Job:
 
     parameters: ParameterSet
     data: Embedded | None
+    sources: Sources | None
     records: int
     dimensions: tuple[int, ...]
     guesswork: tuple[float, ...]
@@ -45,9 +48,10 @@ def search(job: Job) -> list[Table]:
     tables = []
     for k in job.dimensions:
         tried = (lattices.cubic(k), lattices.leeches(k), lattices.q_ary(k))
-        people = (
-            records.synthetic(job.parameters, k, job.records, SEED) if job.data is None else records.real(job.data, k)
-        )
+        if job.data is None or job.sources is None:
+            people = records.synthetic(job.parameters, k, job.records, SEED)
+        else:
+            people = records.real(job.sources, job.data, k)
         tables.append(ranks.compared(people, tried, job.guesswork, SEED))
         tables.append(ranks.listing(people, tried, job.guesswork[0], SEED))
     return tables
@@ -64,6 +68,12 @@ PARTS: dict[str, Callable[[Job], list[Table]]] = {"search": search}
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with one folder of images a person; without it synthetic records are attacked.",
 )
+@click.option(
+    "--changes",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="As tools.build_parameters has it.",
+)
 @click.option("--only", multiple=True, type=click.Choice(sorted(PARTS)), help="Attacks to run. Default: all.")
 @click.option("--records", "count", default=100, show_default=True, help="Synthetic records.")
 @click.option("--k", "dimensions", multiple=True, type=int, default=(24, 48), show_default=True, help="Dimensions.")
@@ -74,6 +84,7 @@ PARTS: dict[str, Callable[[Job], list[Table]]] = {"search": search}
 def main(
     name: str,
     data: Path | None,
+    changes: tuple[Path, ...],
     only: tuple[str, ...],
     count: int,
     dimensions: tuple[int, ...],
@@ -83,7 +94,8 @@ def main(
     """Print what each attack costs, against what is claimed."""
     try:
         embedded = None if data is None else dataset.embed(data)
-        job = Job(parameters.read(name), embedded, count, dimensions, guesswork)
+        sources = None if data is None else fitting.read(data, changes)
+        job = Job(parameters.read(name), embedded, sources, count, dimensions, guesswork)
         tables = {part: PARTS[part](job) for part in only or PARTS}
     except FacelatchError as error:
         click.echo(f"error: {error}", err=True)

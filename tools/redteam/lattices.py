@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lattices that a record may be hidden in, of about the shipped cell's side in whole numbers."""
+"""Lattices that a record may be hidden in, all of about the same cell's side in whole numbers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facelatch import parameters
-from facelatch.l2fe import lattice
-from tools import leech
-from tools.decoding import bases
+from tools import bases, leech, qary
 from tools.leech import Integers
 
 Q = 12289
@@ -37,11 +34,8 @@ def leeches(k: int) -> Lattice:
 
 
 def q_ary(k: int) -> Lattice:
-    """A random q-ary lattice: the shipped one if it has k dimensions, else another with n = k / 2 and the same q."""
-    shipped = parameters.read("standard")
-    if shipped.k == k:
-        return Lattice("q-ary", shipped.basis)
-    plain = lattice.plain_basis(lattice.expand(SEED, k, k // 2, Q), Q)
+    """A random q-ary lattice with n = k / 2."""
+    plain = qary.plain_basis(qary.expand(SEED, k, k // 2, Q), Q)
     return Lattice("q-ary", bases.reduced(plain, 30))
 
 

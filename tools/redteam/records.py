@@ -10,8 +10,8 @@ import numpy as np
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.l2fe.strength import guesswork_bits
 from tools import trials
-from tools.build_parameters import SHRINKAGE
 from tools.dataset import Embedded
+from tools.fitting import Sources
 from tools.redteam.search import Floats
 
 
@@ -42,13 +42,13 @@ def synthetic(p: ParameterSet, k: int, count: int, seed: int) -> Population:
     return Population("Gaussian", vectors, spread)
 
 
-def real(data: Embedded, k: int) -> Population:
+def real(sources: Sources, data: Embedded, k: int) -> Population:
     """Return one enrolment of everyone who has images enough, each under a projection fitted without them.
 
     The attacker takes the mean from the projection, which is public. The spread is about the mean of each fold, as
     the published one is.
     """
-    folds = trials.cross_fit(data, trials.Protocol(), k=k, shrinkage=SHRINKAGE)
+    folds = trials.cross_fit(sources, data, trials.Protocol(), k)
     vectors = []
     for fold in folds:
         first = {trial.person: trial for trial in reversed(fold.trials)}

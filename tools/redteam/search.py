@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tools.decoding import bases
+from tools import bases
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
