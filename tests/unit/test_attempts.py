@@ -122,7 +122,7 @@ def test_an_attempt_never_costs_more_than_two_key_stretches(anna: Roster, monkey
 
     # Everyone's c is near everything: every look gives two fresh candidates.
     fresh = iter(range(10**6))
-    monkeypatch.setattr(EXTRACTOR, "candidates", lambda *_: [_candidate(next(fresh)), _candidate(next(fresh))])
+    monkeypatch.setattr(EXTRACTOR, "candidates", lambda *_, **__: [_candidate(next(fresh)), _candidate(next(fresh))])
     monkeypatch.setattr(anna, "secret", count)
     assert attempts.verify(Script(looks_of(EVE, 20)), tried) == NoMatch()
     assert spent == MAX_CANDIDATES

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from facelatch.l2fe.extractor import Candidate, Extractor, Sketch
 from facelatch.l2fe.population import Projection
 from facelatch.l2fe.strength import coset_bits
 from tests import faces
-from tools import trials
+from tools import fitting, trials
 from tools.dataset import DatasetError, Embedded
 from tools.evaluate import curve, lock, measure, protocol, refreshing, strength
 from tools.evaluate.protocol import Protocol
@@ -42,14 +43,14 @@ def data(folders: dict[str, int], noise: float = 2.0) -> Embedded:
 
 
 def group(embedded: Embedded, chosen: Protocol) -> list[measure.Group]:
-    return measure.group(embedded, chosen, P, refit=False)
+    return measure.group(embedded, chosen, P)
 
 
 def test_an_image_serves_once_and_everyone_with_too_few_is_left_out() -> None:
     drawn = protocol.draw(data({"anna": 8, "few": 7, "otto": 12}), SPLIT, np.random.default_rng(1))
     assert drawn.people == {"anna", "otto"}
     assert len(drawn.genuine) == len(drawn.enrolments) == len(drawn.attempts) == 8
-    one = Embedded(np.eye(8, 192, dtype=np.float32), np.array(["anna"] * 8), ())
+    one = Embedded(np.eye(8, len(P.projection.mean), dtype=np.float32), np.array(["anna"] * 8), ())
     for enrolment, attempt in measure.pairs(protocol.draw(one, SPLIT, np.random.default_rng(1))):
         assert np.count_nonzero(enrolment.embedding) == 5
         assert np.count_nonzero(attempt.looks[-1]) == 3
@@ -122,7 +123,7 @@ class Stage:
     def report(self, _: object) -> None:
         pass
 
-    def check(self) -> None:
+    def check(self, *, late: bool = False) -> None:
         pass
 
     def secret(self, s: np.ndarray[Any, Any], _: object) -> bytes | None:
@@ -138,7 +139,7 @@ def test_attempts_end_as_the_daemons_do() -> None:
     extractor = Extractor(P)
     here = lock.Lock(extractor, rng.bytes)
     outcomes = []
-    for distance in np.linspace(5, 17, 40):
+    for distance in P.accept_radius * np.linspace(0.55, 2.4, 40):
         x = faces.someone(P, rng)
         enrolled = here.enrol(x)
         frames = np.array([faces.moved(P, x, distance, rng) for _ in range(LOOKS[-1])], dtype=np.float32)
@@ -160,8 +161,10 @@ class Scripted:
     def __init__(self, answers: list[list[int]]) -> None:
         self.parameters = P
         self._answers = iter(answers)
+        self.asked: list[bool] = []
 
-    def candidates(self, _look: object, _sketches: object) -> list[Candidate]:
+    def candidates(self, _look: object, _sketches: object, *, early: bool) -> list[Candidate]:
+        self.asked.append(early)
         return [Candidate(0, np.full(P.k, value)) for value in next(self._answers)]
 
 
@@ -170,14 +173,21 @@ class Scripted:
     [
         ([[1], [0]], 1),
         ([[1], [1], [1, 0]], 2),
-        ([[1, 2], [0], [0]], None),
-        ([[1], [2], [0]], None),
+        ([[1, 0], [0], [0]], 2),
+        ([[1], [2], [0]], 2),
+        ([[1], [2], [3, 0]], None),
+        ([[1, 0]], 0),
     ],
 )
-def test_an_attempt_has_two_guesses_and_none_twice(answers: list[list[int]], opened_at: int | None) -> None:
-    here = lock.Lock(cast(Extractor, Scripted(answers)), np.random.default_rng(1).bytes)
+def test_an_attempt_has_two_guesses_none_twice_and_one_kept_for_the_end(
+    answers: list[list[int]], opened_at: int | None
+) -> None:
+    scripted = Scripted(answers)
+    here = lock.Lock(cast(Extractor, scripted), np.random.default_rng(1).bytes)
     enrolled = lock.Enrolled(Sketch(bytes(32), np.zeros(P.k, np.int64)), np.zeros(P.k, np.int64), np.zeros(P.k))
-    assert here.opened_at(enrolled, np.zeros((len(answers), 192), np.float32)) == opened_at
+    assert here.opened_at(enrolled, np.zeros((len(answers), len(P.projection.mean)), np.float32)) == opened_at
+    looked = len(scripted.asked)
+    assert scripted.asked == [True] * min(looked, len(answers) - 1) + [False] * (looked == len(answers))
 
 
 def test_running_means_are_those_of_the_daemon() -> None:
@@ -243,7 +253,7 @@ def test_another_cell_keeps_the_lattice_and_scales_the_rest() -> None:
 
 
 def test_a_larger_cell_opens_for_what_a_smaller_one_refuses() -> None:
-    groups = group(data(dict.fromkeys("abcde", 8), noise=9.5), SPLIT)
+    groups = group(data(dict.fromkeys("abcde", 8), noise=1.4 * P.accept_radius), SPLIT)
     rates = []
     for ratio in (0.7, 1.0, 1.6):
         found, times = measure.genuine(measure.at_cells(groups, P.cell * ratio), seed=1)
@@ -254,7 +264,7 @@ def test_a_larger_cell_opens_for_what_a_smaller_one_refuses() -> None:
 
 
 def test_the_curve_trades_bits_for_false_rejects(monkeypatch: pytest.MonkeyPatch) -> None:
-    groups = group(data(dict.fromkeys("abc", 8), noise=9.0), SPLIT)
+    groups = group(data(dict.fromkeys("abc", 8), noise=1.4 * P.accept_radius), SPLIT)
     shipped, _ = measure.genuine(groups, seed=1)
     predicted = strength.predict(groups)
     points = curve.trace(groups, shipped, predicted, seed=1)
@@ -292,17 +302,27 @@ def test_strength_is_predicted_of_every_enrolment() -> None:
 
 
 def test_refitting_needs_people() -> None:
+    few = data({"a": 8, "b": 8})
+    refit = measure.Refit(fitting.Sources(fitting.faces(Path(), few)), Path().resolve())
     with pytest.raises(DatasetError, match="too few"):
-        measure.group(data({"a": 8, "b": 8}), SPLIT, P, refit=True)
+        measure.group(few, SPLIT, P, refit)
 
 
 def test_refitted_models_have_not_seen_whom_they_are_tried_on() -> None:
     people = np.array([f"p{index % 40}" for index in range(400)])
-    x = np.random.default_rng(11).normal(size=(400, 192)) / 192**0.5
-    masks = [mask for _, mask in trials.refitted(x, people, np.random.default_rng(1), k=8, shrinkage=0.5)]
-    assert np.array_equal(np.sum(masks, axis=0), np.ones(400))
-    for mask in masks:
+    x = np.random.default_rng(11).normal(size=(400, 96)).astype(np.float32) / np.float32(96**0.5)
+    judged = fitting.Faces(Path("one"), x, people)
+    # The others' changes count for everyone; the same people's, seen in more light, only where they are not judged.
+    light = fitting.Faces(Path("one"), np.flip(x, axis=1).copy(), people)
+    sources = fitting.Sources(judged, (light, fitting.Faces(Path("two"), x, people)))
+    parts = list(fitting.refitted(judged, sources, np.random.default_rng(1), 8))
+    assert np.array_equal(np.sum([mask for _, mask in parts], axis=0), np.ones(400))
+    for projection, mask in parts:
         assert not set(people[mask]) & set(people[~mask])
+        rest = fitting.Faces(Path("one"), x[~mask], people[~mask])
+        light_left = fitting.Faces(Path("one"), light.embeddings[~mask], people[~mask])
+        alone = fitting.Sources(rest, (light_left, sources.changes[1])).fit(8)
+        assert np.allclose(projection.matrix, alone.matrix)
 
 
 def test_refreshes_need_unlocks_and_move_the_record_towards_what_is_seen() -> None:

@@ -56,17 +56,20 @@ class Lock:
     def opened_at(self, enrolled: Enrolled, looks: npt.NDArray[np.float32]) -> int | None:
         """Return the index of the first of (l, 192) running means that opens, with the daemon's budget of guesses.
 
-        It mirrors ``daemon.attempts.Attempt``: ``MAX_CANDIDATES`` guesses in all, one made again costs none.
+        It mirrors ``daemon.attempts``: ``MAX_CANDIDATES`` guesses in all, of which one is kept for the last look.
         """
         tried: set[bytes] = set()
         for number, look in enumerate(looks):
+            early = number + 1 < len(looks)
+            budget = MAX_CANDIDATES - 1 if early else MAX_CANDIDATES
             start = time.perf_counter()
-            found = self.extractor.candidates(look, [enrolled.sketch])
+            found = self.extractor.candidates(look, [enrolled.sketch], early=early)
             self.decode_ms.append((time.perf_counter() - start) * 1e3)
             for candidate in found:
-                if len(tried) == MAX_CANDIDATES:
-                    return None
-                tried.add(candidate.point.tobytes())
+                key = candidate.point.tobytes()
+                if key in tried or len(tried) >= budget:
+                    continue
+                tried.add(key)
                 if np.array_equal(candidate.point, enrolled.point):
                     return number
         return None

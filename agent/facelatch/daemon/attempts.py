@@ -130,8 +130,19 @@ class Attempt:
         self._tried: set[tuple[int, bytes]] = set()
         self._charged = False
 
-    def decide(self, embedding: npt.ArrayLike, session: Session[VerifyReport] | Session[EnrollReport]) -> Match | None:
+    def decide(
+        self,
+        embedding: npt.ArrayLike,
+        session: Session[VerifyReport] | Session[EnrollReport],
+        *,
+        early: bool = False,
+    ) -> Match | None:
         """Try an embedding; the same candidate is never stretched twice.
+
+        Args:
+            embedding: (d,) unit length.
+            session: may end it.
+            early: better ones are to come, so guesses are spent on what is well inside the radius only.
 
         Raises:
             StorageError: the attempt could not be counted, so nothing was tried.
@@ -140,18 +151,22 @@ class Attempt:
         if self._lockout is not None and not self._charged:
             self._lockout.charge(self._subject)
             self._charged = True
-        match = self._try(embedding, session)
+        match = self._try(embedding, session, early)
         if match is not None and self._lockout is not None:
             self._lockout.reset(self._subject)
         return match
 
-    def _try(self, embedding: npt.ArrayLike, session: Session[VerifyReport] | Session[EnrollReport]) -> Match | None:
-        for candidate in self._extractor.candidates(embedding, self._sketches):
+    def _try(
+        self, embedding: npt.ArrayLike, session: Session[VerifyReport] | Session[EnrollReport], early: bool
+    ) -> Match | None:
+        # One guess is kept for the last look, which is the steadiest.
+        budget = MAX_CANDIDATES - 1 if early else MAX_CANDIDATES
+        for candidate in self._extractor.candidates(embedding, self._sketches, early=early):
             key = (candidate.index, candidate.point.tobytes())
-            if key in self._tried or len(self._tried) == MAX_CANDIDATES:
+            if key in self._tried or len(self._tried) >= budget:
                 continue
             self._tried.add(key)
-            session.check()
+            session.check(late=not early)
             record = self._records[candidate.index]
             secret = self._roster.secret(candidate.point, record)
             # Whoever was removed or enrolled anew while the camera looked is not let in by what they were before.
@@ -161,10 +176,10 @@ class Attempt:
 
 
 def verify(session: Session[VerifyReport], attempt: Attempt) -> VerifyReport:
-    """Look until someone matches, or ``LOOKS`` is used up; the camera is released before the answer.
+    """Look until someone matches, or ``LOOKS`` or time is used up; the camera is released before the answer.
 
     Raises:
-        DeadlineError: time ran out before a single look counted; after one, running out is no match.
+        DeadlineError: time ran out before a single look counted.
     """
     total: Embedding | None = None
     good = 0
@@ -177,16 +192,16 @@ def verify(session: Session[VerifyReport], attempt: Attempt) -> VerifyReport:
                 session.report(Looked())
                 good += 1
                 total = look.embedding if total is None else total + look.embedding
-                if good in LOOKS:
-                    match = attempt.decide(unit(total), session)
-                    if match is not None:
-                        return match
                 if good == LOOKS[-1]:
                     break
+                if good in LOOKS:
+                    match = attempt.decide(unit(total), session, early=True)
+                    if match is not None:
+                        return match
     except DeadlineError:
-        if good == 0:
+        if total is None:
             raise
-    return NoMatch()
+    return NoMatch() if total is None else attempt.decide(unit(total), session) or NoMatch()
 
 
 @dataclass(frozen=True)
@@ -266,7 +281,8 @@ def _gather(session: Session[EnrollReport], plan: EnrolmentPlan) -> Embedding:
 
 def _without_outliers(looks: Embedding) -> Embedding:
     """Drop the looks (m, d) that are of somebody else, by their cosine to the mean of all."""
-    kept: Embedding = looks[looks @ unit(looks.sum(axis=0)) >= MIN_COSINE]
+    cosines = looks @ unit(looks.sum(axis=0)) / np.linalg.norm(looks, axis=1)
+    kept: Embedding = looks[cosines >= MIN_COSINE]
     return kept
 
 

@@ -64,11 +64,11 @@ class Session(Generic[Report]):
             worker.camera_fault = error
             raise
 
-    def check(self) -> None:
-        """Raise if the job should end: for use before a costly step."""
+    def check(self, *, late: bool = False) -> None:
+        """Raise if the job should end: for use before a costly step; ``late`` steps may be taken when time is up."""
         if self._stop.is_set():
             raise StoppedError
-        if self.elapsed > self._timeout:
+        if self.elapsed > self._timeout and not late:
             raise DeadlineError
 
 

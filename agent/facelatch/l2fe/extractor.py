@@ -138,6 +138,8 @@ class Extractor:
         sketches: Sequence[Sketch],
         limit: int = MAX_CANDIDATES,
         users: int | None = None,
+        *,
+        early: bool = False,
     ) -> list[Candidate]:
         """Rep, first half: the lattice points nearest inside the radius, at most ``limit`` over all users.
 
@@ -148,13 +150,14 @@ class Extractor:
             sketches: one a user.
             limit: candidates at most.
             users: whom the attempt may match, which sets the radius; as many as there are sketches if not given.
+            early: more looks are to come, so only what is well inside counts.
         """
         p = self.parameters
         if not sketches:
             return []
         y = self.project(embedding)
         targets = np.stack([sketch.c - p.scale * (rotation(sketch.seed, p.k) @ y) for sketch in sketches])
-        radius = p.radius(len(sketches) if users is None else users)
+        radius = p.radius(len(sketches) if users is None else users, early=early)
         near = self._decoder(targets, radius * p.scale, MAX_CANDIDATES)
         by_distance = sorted(
             ((found.distance, index, found.point) for index, row in enumerate(near) for found in row),
