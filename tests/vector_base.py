@@ -44,9 +44,11 @@ class Stream:
 
 
 def numerators(label: str) -> list[int]:
-    """192 whole numbers, neither all alike, whose squares add up to the square of the denominator."""
-    stream, rest = Stream(label), DENOMINATOR**2
-    values = [int.from_bytes(stream(2), "little") % 1001 - 500 for _ in range(188)]
+    """As many whole numbers as an embedding has, whose squares add up to the square of the denominator."""
+    stream, rest, count = Stream(label), DENOMINATOR**2, len(parameters().mean)
+    # Uniform values of this size leave about a sixth of the square to the last four.
+    half = math.isqrt(5 * rest // (2 * count))
+    values = [int.from_bytes(stream(2), "little") % (2 * half + 1) - half for _ in range(count - 4)]
     rest -= sum(value * value for value in values)
     return values + four_squares(rest)
 

@@ -170,4 +170,4 @@ def test_a_model_or_a_parameter_set_that_is_not_the_one_that_was_shipped(
 def test_a_parameter_set_that_does_not_exist(agent_with_anna: Agent) -> None:
     agent_with_anna.settings["parameters"] = "best"
     agent_with_anna.write_config()
-    assert refusal(agent_with_anna) == "facelatch: there is no parameter set 'best': use one of: standard"
+    assert refusal(agent_with_anna) == "facelatch: there is no parameter set 'best': use one of: standard, strict"

@@ -18,6 +18,7 @@ from tests.faces import moved, someone
 
 P = parameters.read("standard")
 EXTRACTOR = Extractor(P)
+D = len(P.projection.mean)
 CONTEXT = Context(pepper=bytes(range(32)), user=b"anna", record_id=bytes(16), header=b"header")
 # Below this distance decoding never failed in 20,000 trials; the decoder's own limit lies higher.
 GUARANTEED = 0.55 * P.accept_radius
@@ -133,7 +134,7 @@ def test_c_alone_is_uniform() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [np.full(192, np.nan), np.full(192, np.inf), np.zeros(192), np.full(192, 192**-0.5), np.ones(191) / 191**0.5],
+    [np.full(D, np.nan), np.full(D, np.inf), np.zeros(D), np.full(D, D**-0.5), np.ones(D - 1) / (D - 1) ** 0.5],
     ids=["nan", "infinite", "zero", "constant", "short"],
 )
 def test_embeddings_without_a_face_are_refused(bad: np.ndarray) -> None:

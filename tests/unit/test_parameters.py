@@ -14,7 +14,7 @@ import pytest
 from facelatch import parameters as shipped
 from facelatch.errors import ParameterSetError
 from facelatch.l2fe import parameters
-from facelatch.models import ENCODER, manifest
+from facelatch.shipped import encoder_digests
 from tools import build_parameters, leech
 
 FILE = shipped.DIRECTORY / "standard.json"
@@ -22,8 +22,8 @@ FILE = shipped.DIRECTORY / "standard.json"
 
 def test_the_shipped_set_is_the_pinned_one_and_fits_the_shipped_encoder() -> None:
     p = shipped.read("standard")
-    assert (p.k, p.lattice.copies, p.lattice.modulus) == (48, 2, 4096)
-    assert manifest().models[ENCODER].sha256 in p.encoders
+    assert (p.k, p.lattice.copies, p.lattice.modulus) == (72, 3, 4096)
+    assert encoder_digests() == p.encoders
 
 
 def test_the_shipped_lattice_is_the_leech_lattice_all_of_it() -> None:
@@ -57,7 +57,7 @@ def test_an_unknown_or_missing_set_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def zero_projection(wire: dict[str, Any]) -> None:
-    wire["projection"] = parameters.pack(np.zeros((48, 192)), "<f4")
+    wire["projection"] = parameters.pack(0 * shipped.read("standard").projection.matrix, "<f4")
 
 
 def vector_outside(wire: dict[str, Any]) -> None:
@@ -73,13 +73,12 @@ def degenerate(wire: dict[str, Any]) -> None:
 
 
 def few_points(wire: dict[str, Any]) -> None:
-    """The whole lattice 1024 Z^24 has two residues in each coordinate modulo 4096, so 96 bits of key."""
-    wire["basis"] = parameters.pack(1024 * np.eye(24), "<i2")
-    wire["scale"] = 150.0
+    """The lattice 2048 Z^24 has two residues in each coordinate modulo 4096, so 72 bits of key."""
+    wire["basis"] = parameters.pack(2048 * np.eye(24), "<i2")
 
 
 def not_finite(wire: dict[str, Any]) -> None:
-    wire["mean"] = parameters.pack(np.full(192, np.nan), "<f4")
+    wire["mean"] = parameters.pack(np.nan * shipped.read("standard").projection.mean, "<f4")
 
 
 def change(**changes: Any) -> Callable[[dict[str, Any]], None]:

@@ -40,6 +40,7 @@ from tests.vector_base import parameters as reference_parameters
 
 P = parameters.read("standard")
 EXTRACTOR = Extractor(P)
+D = len(P.projection.mean)
 KEY = HostFileKey(DEVICE_KEY)
 DAY = reference.DAY
 FACE = embedding(faces()["enrolled"])
@@ -75,7 +76,8 @@ def as_product(record: reference.Record) -> Record:
 
 
 @pytest.mark.parametrize(
-    "x", [[0.0] * 192, [192**-0.5] * 192, [1.0] + [0.0] * 190, [1.0, math.nan] + [0.0] * 190, [1.002] + [0.0] * 191]
+    "x",
+    [[0.0] * D, [D**-0.5] * D, [1.0] + [0.0] * (D - 2), [1.0, math.nan] + [0.0] * (D - 2), [1.002] + [0.0] * (D - 1)],
 )
 def test_both_refuse_what_is_no_embedding(x: list[float]) -> None:
     with pytest.raises(EmbeddingError):
@@ -150,7 +152,7 @@ def test_each_opens_what_the_other_enrolled() -> None:
     refreshes=st.integers(0, 65535),
     filling=st.binary(min_size=184, max_size=184),
     pepper=st.sampled_from([0, 32]).flatmap(lambda size: st.binary(min_size=size, max_size=size)),
-    c=st.lists(st.integers(0, P.lattice.modulus - 1), min_size=48, max_size=48),
+    c=st.lists(st.integers(0, P.lattice.modulus - 1), min_size=P.k, max_size=P.k),
 )
 @settings(deadline=None)
 def test_records_sealed_by_either_open_in_the_other(

@@ -54,7 +54,7 @@ def test_the_shipped_parameter_set_reads_the_same() -> None:
     assert (slow.mean, slow.projection) == (P.projection.mean.tolist(), P.projection.matrix.tolist())
 
 
-@given(drawn=st.binary(min_size=96, max_size=96))
+@given(drawn=st.binary(min_size=2 * P.k, max_size=2 * P.k))
 @settings(deadline=None)
 def test_points_agree(drawn: bytes) -> None:
     slow = reference_parameters()
@@ -77,9 +77,12 @@ def vector_outside(wire: dict[str, Any]) -> None:
     wire["basis"] = base64.b64encode(basis.tobytes()).decode()
 
 
+def infinite_mean(wire: dict[str, Any]) -> None:
+    wire["mean"] = base64.b64encode(b"\x00\x00\x80\x7f" * len(P.projection.mean)).decode()
+
+
 def short_key(wire: dict[str, Any]) -> None:
-    wire["basis"] = base64.b64encode((1024 * np.eye(24)).astype("<i2").tobytes()).decode()
-    wire["scale"] = 150.0
+    wire["basis"] = base64.b64encode((2048 * np.eye(24)).astype("<i2").tobytes()).decode()
 
 
 MISTAKES: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -94,17 +97,19 @@ MISTAKES: dict[str, Callable[[dict[str, Any]], None]] = {
     "short key": short_key,
     "vector outside": vector_outside,
     "coarse": lambda wire: wire.update(scale=15.9),
-    "wraps": lambda wire: wire.update(scale=34.8953 * 3),
-    "wide": lambda wire: wire.update(accept_radius=10.0),
+    "wraps": lambda wire: wire.update(scale=P.scale * 4),
+    "wide": lambda wire: wire.update(accept_radius=1.2 * P.accept_radius),
     "cheap in time": lambda wire: wire.update(argon2id_passes=2),
     "cheap in memory": lambda wire: wire.update(argon2id_memory_kib=65535),
-    "projection of zeros": zeros("projection", 48 * 192 * 4),
-    "short projection": zeros("projection", 48 * 191 * 4),
-    "infinite mean": lambda wire: wire.update(mean=base64.b64encode(b"\x00\x00\x80\x7f" * 192).decode()),
+    "projection of zeros": zeros("projection", P.projection.matrix.size * 4),
+    "short projection": zeros("projection", P.projection.matrix.size * 4 - P.k * 4),
+    "infinite mean": lambda wire: wire.update(
+        mean=base64.b64encode(b"\x00\x00\x80\x7f" * len(P.projection.mean)).decode()
+    ),
     "degenerate": zeros("basis", 24 * 24 * 2),
     "no exponent": lambda wire: wire.update(far_exponent=0.5),
-    "exponent beyond k": lambda wire: wire.update(far_exponent=49.0),
-    "no spread": zeros("spread", 48 * 4),
+    "exponent beyond k": lambda wire: wire.update(far_exponent=P.k + 1.0),
+    "no spread": zeros("spread", P.k * 4),
     "no beam": lambda wire: wire.update(beam=0),
     "no radius": lambda wire: wire.update(accept_radius=0.0),
     "another field": lambda wire: wire.update(more=1),

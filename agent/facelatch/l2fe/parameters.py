@@ -28,7 +28,8 @@ _REMEDY = "reinstall facelatch, or rebuild the set with python -m tools.build_pa
 
 # The sets this version accepts, by name.
 PINNED = {
-    "standard": "c2d5c3be3a7c7caa41d98c0eb0f2216a45eef0d8f5ad75b55d0c9f2c9ad72acc",
+    "standard": "b82319fc90b728f4af2819b76b5ec670602f91d09cd7f623f989face8cc1a746",
+    "strict": "6c64d05cd50d03ed1515a4e850de999833c6fef64282cf02f293ebac473e670d",
 }
 
 # Rounding noise is to be small beside the face's own (scale), the key long enough, residues to fit a u16.
@@ -38,6 +39,8 @@ _MAX_MODULUS = 1 << 16
 _MAX_DIMENSION = 256
 # A vector six deviations out must not wrap round Q.
 _WRAP_DEVIATIONS = 6.0
+# Of the points that are near by chance, one in 2^5 lies within the early radius.
+_EARLY_BITS = 5.0
 # The projection of an honest population has condition number of about ten.
 _MAX_CONDITION = 1e3
 
@@ -106,12 +109,14 @@ class ParameterSet:
         """v: side of the lattice's cell in within-person deviations."""
         return self.lattice.side / self.scale
 
-    def radius(self, users: int) -> float:
+    def radius(self, users: int, *, early: bool = False) -> float:
         """Return the largest distance of a match when an attempt may match any of so many users.
 
-        It shrinks so that an attempt's false accepts over all of them stay those of one.
+        It shrinks so that an attempt's false accepts over all of them stay those of one. Where more looks are to come,
+        it is smaller by ``_EARLY_BITS`` of volume: a point at the edge is seldom the true one, and guesses are few.
         """
-        return self.accept_radius * float(max(users, 1) ** (-1 / self.far_exponent))
+        bits = _EARLY_BITS / self.k if early else 0.0
+        return self.accept_radius * float(max(users, 1) ** (-1 / self.far_exponent)) * 2**-bits
 
 
 def load(name: str, data: bytes) -> ParameterSet:
