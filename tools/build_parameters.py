@@ -23,7 +23,7 @@ from facelatch.l2fe.parameters import ParameterSet
 from facelatch.l2fe.population import Projection
 from facelatch.l2fe.strength import guesswork_bits
 from facelatch.shipped import encoder_digests
-from tools import bases, dataset, fitting, leech, trials
+from tools import bases, dataset, fitting, leech, options, trials
 
 # Lattice units for one of the Leech lattice's whole coordinates: D stays above 16 for cells up to 11.
 UNIT = 64
@@ -61,12 +61,7 @@ RECIPES = {"standard": Recipe("standard", target_frr=0.02), "strict": Recipe("st
 
 @click.command()
 @click.argument("data", metavar="DATASET", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--changes",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of people in many conditions, PERSON or PERSON-SESSION; give it again for more.",
-)
+@options.changes
 @click.option("--recipe", type=click.Choice(sorted(RECIPES)), default="standard", show_default=True)
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), default=facelatch.parameters.DIRECTORY)
 def main(data: Path, changes: tuple[Path, ...], recipe: str, output: Path) -> None:

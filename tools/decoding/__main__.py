@@ -12,7 +12,7 @@ import msgspec
 
 from facelatch import parameters
 from facelatch.errors import FacelatchError
-from tools import dataset, fitting
+from tools import dataset, fitting, options
 from tools.decoding import faces, rivals, studies
 from tools.decoding.tables import Table
 
@@ -21,18 +21,8 @@ SEED = 1
 
 @click.command()
 @click.option("--parameters", "name", default="standard", show_default=True, help="Parameter set to measure.")
-@click.option(
-    "--dataset",
-    "data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with one folder of images a person; without it only synthetic noise is decoded.",
-)
-@click.option(
-    "--changes",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="See build_parameters.",
-)
+@options.faces
+@options.changes
 @click.option("--trials", default=1000, show_default=True, help="Synthetic targets of each study.")
 @click.option("--only", multiple=True, help="Studies to run: errors, gap, times, q-ary, lists. Default: all.")
 @click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables here too.")

@@ -13,7 +13,7 @@ import msgspec
 from facelatch import shipped
 from facelatch.errors import FacelatchError
 from facelatch.l2fe.parameters import ParameterSet
-from tools import dataset, fitting
+from tools import dataset, fitting, options
 from tools.evaluate import curve, measure, refreshing, report, strength, table, timing
 from tools.evaluate.figures import Run, summarise
 from tools.evaluate.protocol import Protocol, check_layout
@@ -37,7 +37,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--parameters", "name", default="standard", show_default=True, metavar="SET", help="Parameter set.")
 @click.option("--cross-fit", is_flag=True, help="Judge each fold of people by a model fitted without them.")
 @click.option("--population", type=_FOLDER, help="What that is fitted to [default: DATASET].")
-@click.option("--changes", multiple=True, type=_FOLDER, help="And to these, as tools.build_parameters has it.")
+@options.changes
 @click.option("--refresh", is_flag=True, help="Measure refreshes on unlock too; needs sessions.")
 @click.option("--json", "output", type=_FILE, help="Write the figures here.")
 @click.option("--report", "page", type=_FOLDER, metavar="DIR", help="Write DIR/index.html, with pictures.")

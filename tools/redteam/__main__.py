@@ -13,7 +13,7 @@ import msgspec
 from facelatch import parameters
 from facelatch.errors import FacelatchError
 from facelatch.l2fe.parameters import ParameterSet
-from tools import dataset, fitting
+from tools import dataset, fitting, options
 from tools.dataset import Embedded
 from tools.decoding.tables import Table
 from tools.fitting import Sources
@@ -62,18 +62,8 @@ PARTS: dict[str, Callable[[Job], list[Table]]] = {"search": search}
 
 @click.command()
 @click.option("--parameters", "name", default="standard", show_default=True, help="Parameter set to attack.")
-@click.option(
-    "--dataset",
-    "data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with one folder of images a person; without it synthetic records are attacked.",
-)
-@click.option(
-    "--changes",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="As tools.build_parameters has it.",
-)
+@options.faces
+@options.changes
 @click.option("--only", multiple=True, type=click.Choice(sorted(PARTS)), help="Attacks to run. Default: all.")
 @click.option("--records", "count", default=100, show_default=True, help="Synthetic records.")
 @click.option("--k", "dimensions", multiple=True, type=int, default=(24, 48), show_default=True, help="Dimensions.")
