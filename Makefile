@@ -40,8 +40,16 @@ $(OLD_RUNTIME)/.installed: requirements/tflite-runtime.txt
 	$(OLD_RUNTIME)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tflite-runtime.txt
 	touch $@
 
-build-setup: setup
+build-setup: $(VENV)/.build-installed
+
+$(VENV)/.build-installed: requirements/build.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	touch $@
+
+# The tests of what builds and attacks need the build's packages too; one has no aarch64 wheel, and there they are skipped.
+ifeq ($(shell uname -m),x86_64)
+unit: build-setup
+endif
 
 # Needs uv on the path. No index address is written into the locks.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
