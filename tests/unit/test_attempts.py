@@ -128,6 +128,32 @@ def test_an_attempt_never_costs_more_than_two_key_stretches(anna: Roster, monkey
     assert spent == MAX_CANDIDATES
 
 
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [(1, [True, False]), (2, [True, False]), (3, [True, True, False]), (20, [True, True, True, False])],
+)
+def test_the_last_look_counts_whether_looks_or_time_ran_out(
+    anna: Roster, monkeypatch: pytest.MonkeyPatch, looks: int, expected: list[bool]
+) -> None:
+    asked: list[bool] = []
+
+    def nothing(*_: object, early: bool) -> list[object]:
+        asked.append(early)
+        return []
+
+    monkeypatch.setattr(EXTRACTOR, "candidates", nothing)
+    assert attempts.verify(Script(looks_of(EVE, looks)), attempt(anna)) == NoMatch()
+    assert asked == expected
+
+
+def test_an_early_look_leaves_a_guess_for_the_last(anna: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
+    spent: list[object] = []
+    monkeypatch.setattr(EXTRACTOR, "candidates", lambda *_, early: [_candidate(i) for i in ((1, 2) if early else (3,))])
+    monkeypatch.setattr(anna, "secret", lambda point, _: spent.append(int(point[0])))
+    assert attempts.verify(Script(looks_of(EVE, 20)), attempt(anna)) == NoMatch()
+    assert spent == [1, 3]
+
+
 def _candidate(value: int) -> object:
     from facelatch.l2fe.extractor import Candidate
 

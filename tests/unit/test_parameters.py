@@ -41,6 +41,11 @@ def test_the_radius_shrinks_so_that_more_users_are_no_more_false_accepts() -> No
         assert users * (p.radius(users) / p.accept_radius) ** p.far_exponent == pytest.approx(1)
 
 
+def test_an_early_look_must_lie_in_a_ball_of_a_thirty_second_of_the_volume() -> None:
+    p = shipped.read("standard")
+    assert (p.radius(3, early=True) / p.radius(3)) ** p.k == pytest.approx(1 / 32)
+
+
 def test_one_changed_byte_is_refused_by_name(tmp_path: Path) -> None:
     data = bytearray(FILE.read_bytes())
     data[-2] ^= 1
