@@ -21,7 +21,7 @@ from facelatch.errors import RecordCorruptError, RecordKeyError, StorageError
 from facelatch.face.path import Look
 from facelatch.face.quality import Hint
 from facelatch.l2fe import refresh
-from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
+from facelatch.l2fe.extractor import MAX_CANDIDATES, Candidate, Extractor
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import Lockout
@@ -155,8 +155,6 @@ def test_an_early_look_leaves_a_guess_for_the_last(anna: Roster, monkeypatch: py
 
 
 def _candidate(value: int) -> object:
-    from facelatch.l2fe.extractor import Candidate
-
     return Candidate(0, np.full(P.k, value, dtype=np.int64))
 
 
