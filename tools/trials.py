@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from facelatch.face.encoder import unit
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.l2fe.population import Projection
@@ -81,14 +82,9 @@ def draw(data: Embedded, protocol: Protocol, rng: np.random.Generator) -> list[T
         for _ in range(protocol.repeats):
             chosen = rng.permutation(rows)[:needed]
             enrolled, probe = chosen[: protocol.enrol], chosen[protocol.enrol :]
-            trials.append(Trial(str(name), mean(data.embeddings[enrolled]), mean(data.embeddings[probe])))
+            enrolment, attempt = (unit(data.embeddings[rows].mean(axis=0)) for rows in (enrolled, probe))
+            trials.append(Trial(str(name), enrolment, attempt))
     return trials
-
-
-def mean(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Mean of embeddings (m, d), brought to length one."""
-    total: npt.NDArray[np.float32] = embeddings.mean(axis=0)
-    return total / np.linalg.norm(total)
 
 
 def under(parameters: ParameterSet, projection: Projection) -> Extractor:

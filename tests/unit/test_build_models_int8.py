@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from facelatch.errors import ModelError
 from facelatch.models import ENCODER, SECOND_ENCODER, read_model
+from facelatch.shipped import ENCODERS
 
 pytest.importorskip("flatbuffers")
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
@@ -170,8 +171,8 @@ def test_report_compares_the_two_builds_of_each_encoder_on_the_faces_given(
 ) -> None:
     noise = np.random.default_rng(4).integers(0, 256, (40, 112, 112, 3), dtype=np.uint8)
     faces = [(f"person {number // 2}", crop) for number, crop in enumerate(noise)]
-    files = {RECIPES[name].source: read_model(name) for name in measure.CENTRES}
-    built = {name: replace(RECIPES[name], rewrite=bytes, store=bytes) for name in measure.CENTRES}
+    files = {RECIPES[name].source: read_model(name) for name in ENCODERS}
+    built = {name: replace(RECIPES[name], rewrite=bytes, store=bytes) for name in ENCODERS}
     monkeypatch.setattr(measure, "RECIPES", built)
     monkeypatch.setattr(measure, "clock", lambda models: dict.fromkeys(models, 2.0))
     monkeypatch.setattr(measure, "crops", lambda _: iter(faces))

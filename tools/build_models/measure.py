@@ -21,15 +21,14 @@ from numpy.typing import NDArray
 from facelatch.errors import FacelatchError
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector
-from facelatch.face.encoder import unit
+from facelatch.face.encoder import Encoder, Kind, unit
 from facelatch.face.mesh import Mesh
-from facelatch.face.runtime import Network
-from facelatch.models import DETECTOR, ENCODER, MESH, SECOND_ENCODER, Source, read_model
+from facelatch.models import DETECTOR, MESH, Source, read_model
+from facelatch.shipped import ENCODERS
 from tools.build_models.recipes import RECIPES
 from tools.build_models.sources import from_directory, from_packages
 from tools.dataset import DatasetError
 
-CENTRES = {ENCODER: 127.5, SECOND_ENCODER: 127.0}  # what is taken off a pixel before it is divided by 128
 FALSE_ACCEPT_RATES = (1e-3, 1e-4)
 _TAIL = 0.01  # the share of impostor pairs kept, those most alike; well above the rates asked for
 _LEAST_PAIRS = 10_000  # of them kept in any case
@@ -158,19 +157,19 @@ def report(dataset: Path, files: Mapping[Source, bytes], *, mirror: bool) -> Ite
         raise DatasetError(problem, "give a folder with one folder of images a person")
     yield f"{len(people)} images of {len(folders)} people, mirror averaging {'on' if mirror else 'off'}"
     models = {}
-    for name, centre in CENTRES.items():
+    for name, kind in ENCODERS.items():
         recipe = RECIPES[name]
         source = files[recipe.source]
         reference = recipe.rewrite(source)
         built = models[f"{name} int8"] = recipe.store(reference)
         models[f"{name} float"] = reference
         yield f"{name}, bytes: published {len(source)}, float {len(reference)}, int8 {len(built)}"
-        before, after = (embed(model, centre, faces, mirror=mirror) for model in (reference, built))
+        before, after = (embed(model, kind, faces, mirror=mirror) for model in (reference, built))
         yield from _compare(before, after, people)
     times = clock(models)
     yield "ms an image: " + ", ".join(f"{name} {value:.2f}" for name, value in times.items())
     yield "int8 / float: " + ", ".join(
-        f"{name} {times[f'{name} int8'] / times[f'{name} float']:.2f}" for name in CENTRES
+        f"{name} {times[f'{name} int8'] / times[f'{name} float']:.2f}" for name in ENCODERS
     )
 
 
@@ -190,12 +189,12 @@ def _compare(reference: NDArray[np.float32], built: NDArray[np.float32], people:
         )
 
 
-def embed(model: bytes, centre: float, faces: Sequence[NDArray[np.uint8]], *, mirror: bool) -> NDArray[np.float32]:
-    """Unit embeddings, float32 (m, d), of aligned faces, each uint8 (112, 112, 3), fed as ``(x - centre) / 128``."""
-    network = Network(model, "encoder")
+def embed(model: bytes, kind: Kind, faces: Sequence[NDArray[np.uint8]], *, mirror: bool) -> NDArray[np.float32]:
+    """Unit embeddings, float32 (m, d), of aligned faces, each uint8 (112, 112, 3), by one encoder of its kind."""
+    encoder = Encoder(model, kind)
 
     def direction(face: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return unit(network((face[None].astype(np.float32) - np.float32(centre)) / np.float32(128))[0][0])
+        return unit(encoder.output(face))
 
     return np.stack([unit(direction(face) + direction(face[:, ::-1])) if mirror else direction(face) for face in faces])
 
