@@ -16,7 +16,7 @@ from facelatch.shipped import face_path
 
 
 def main(folder: Path, output: Path) -> None:
-    """Write (m, 192) float32 embeddings, of the pictures in the order of their names."""
+    """Write (m, d) float32 embeddings, of the pictures in the order of their names."""
     path = face_path()
     embeddings = []
     for picture in sorted(folder.iterdir()):

@@ -49,12 +49,12 @@ class Lock:
         self._random = random
 
     def enrol(self, embedding: npt.ArrayLike) -> Enrolled:
-        """Gen of a (192,) unit embedding, under a rotation of its own."""
+        """Gen of a (d,) unit embedding, under a rotation of its own."""
         seed, point = self._random(SEED_BYTES), self.extractor.parameters.lattice.draw(self._random)
         return Enrolled(self.extractor.sketch(embedding, seed, point), point, self.extractor.project(embedding))
 
     def opened_at(self, enrolled: Enrolled, looks: npt.NDArray[np.float32]) -> int | None:
-        """Return the index of the first of (l, 192) running means that opens, with the daemon's budget of guesses.
+        """Return the index of the first of (l, d) running means that opens, with the daemon's budget of guesses.
 
         It mirrors ``daemon.attempts``: ``MAX_CANDIDATES`` guesses in all, of which one is kept for the last look.
         """

@@ -69,7 +69,7 @@ class Enrolment:
     Attributes:
         person: whose.
         session: the folder its images lie in.
-        embedding: (192,) float32, their mean, of unit length.
+        embedding: (d,) float32, their mean, of unit length.
     """
 
     person: str
@@ -84,7 +84,7 @@ class Attempt:
     Attributes:
         person: who attempts.
         session: the folder the frames lie in.
-        looks: (l, 192) float32, the running mean of unit length after each number of frames at which is decided.
+        looks: (l, d) float32, the running mean of unit length after each number of frames at which is decided.
     """
 
     person: str
@@ -141,7 +141,7 @@ def folders(data: Embedded) -> Iterator[tuple[str, Rows]]:
 
 
 def look(embeddings: Embeddings, decided_after: Sequence[int]) -> Embeddings:
-    """Return the unit running means (l, 192) of frames (m, 192) after each count, as the daemon decides on them."""
+    """Return the unit running means (l, d) of frames (m, d) after each count, as the daemon decides on them."""
     sums = np.cumsum(embeddings, axis=0, dtype=np.float32)
     return np.stack([unit(sums[count - 1]) for count in decided_after])
 

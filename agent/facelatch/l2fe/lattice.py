@@ -72,10 +72,3 @@ class Lattice:
         coefficients = np.frombuffer(random(2 * self.dimension), dtype="<u2").astype(np.int64) % self.modulus
         points: Integers = coefficients.reshape(self.copies, -1) @ self.basis % self.modulus
         return points.ravel()
-
-    def contains(self, points: Integers) -> npt.NDArray[np.bool_]:
-        """Tell of each of (..., k) integer points whether it is in the lattice."""
-        blocks = points.reshape(*points.shape[:-1], self.copies, -1)
-        coefficients = np.rint(blocks @ np.linalg.inv(self.basis.astype(np.float64))).astype(np.int64)
-        inside: npt.NDArray[np.bool_] = np.all(coefficients @ self.basis == blocks, axis=(-2, -1))
-        return inside
