@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Sequence
@@ -14,11 +15,12 @@ from click.testing import CliRunner
 
 from facelatch import parameters
 from facelatch.l2fe.strength import coset_bits, guesswork_bits
-from tools import fitting, leech, qary
+from tools import dataset, fitting, leech, qary
 from tools.dataset import Embedded
 from tools.redteam import lattices, ranks, records, search
-from tools.redteam.__main__ import main
+from tools.redteam.__main__ import ASIDE, main
 from tools.redteam.lattices import Lattice
+from tools.redteam.part import Control, Job, Outcome
 from tools.redteam.records import Population
 from tools.redteam.search import Leak, Search
 
@@ -129,11 +131,7 @@ def test_the_cell_is_the_one_that_the_estimate_is_for() -> None:
 
 
 def test_faces_are_projected_by_what_others_taught() -> None:
-    rng = np.random.default_rng(7)
-    centres = np.repeat(rng.normal(size=(40, 1, 32)), 9, axis=1)
-    looks = (centres + 0.3 * rng.normal(size=centres.shape)).reshape(-1, 32).astype(np.float32)
-    names = np.repeat([f"p{number}" for number in range(40)], 9)
-    embedded = Embedded(looks / np.linalg.norm(looks, axis=1, keepdims=True), names, ())
+    embedded = people_of_many_looks()
     people = records.real(fitting.Sources(fitting.faces(Path(), embedded)), embedded, 4)
     assert people.vectors.shape == (40, 4)
     assert np.mean((people.vectors / people.spread) ** 2) == pytest.approx(1, abs=0.35)
@@ -155,14 +153,67 @@ def test_chances_of_the_estimate() -> None:
     assert ranks.chance(np.array([4.0, 6.0]), 32).tolist() == [1, 0]
 
 
-def test_the_command_prints_and_writes_its_tables(tmp_path: Path) -> None:
-    output = tmp_path / "tables.json"
-    options = ["--only", "search", "--k", "24", "--bits", "0", "--records", "8", "--json", str(output)]
+def people_of_many_looks(size: int = 32) -> Embedded:
+    rng = np.random.default_rng(7)
+    centres = np.repeat(rng.normal(size=(40, 1, size)), 9, axis=1)
+    looks = (centres + 0.3 * rng.normal(size=centres.shape)).reshape(-1, size).astype(np.float32)
+    names = np.repeat([f"p{number}" for number in range(40)], 9)
+    return Embedded(looks / np.linalg.norm(looks, axis=1, keepdims=True), names, ())
+
+
+def test_the_command_prints_and_writes_its_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "embed", lambda *_, **__: people_of_many_looks())
+    output = tmp_path / "figures.json"
+    options = [
+        str(tmp_path),
+        "--only",
+        "lattices",
+        "--quick",
+        "--json",
+        str(output),
+        "--report",
+        str(tmp_path / "page"),
+    ]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 0, result.output
     assert "| q-ary |" in result.output
-    tried, listed = json.loads(output.read_bytes())["search"]
-    assert [row[2] for row in tried["rows"]] == ["cubic", "Leech", "q-ary"]
-    assert [row[0] for row in listed["rows"]] == ["cubic", "Leech", "q-ary"]
-    assert all(len(row) == len(table["columns"]) for table in (tried, listed) for row in table["rows"])
-    assert CliRunner().invoke(main, ["--only", "else"]).exit_code == 2
+    tables = json.loads(output.read_bytes())["lattices"]["tables"]
+    assert [row[2] for row in tables[0][2:]] == ["cubic", "Leech", "q-ary"]
+    assert [row[0] for row in tables[1][2:]] == ["cubic", "Leech", "q-ary"]
+    assert all(len(row) == len(columns) for _, columns, *rows in tables for row in rows)
+    assert "q-ary" in (tmp_path / "page" / "index.html").read_text()
+
+
+def _give(outcome: Outcome, _job: Job) -> Outcome:
+    return outcome
+
+
+def test_a_control_that_holds_is_told_and_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "embed", lambda *_, **__: people_of_many_looks())
+    for bites in (True, False):
+        found = Outcome({}, controls=[Control("no rotation", bites)])
+        monkeypatch.setitem(ASIDE, "lattices", functools.partial(_give, found))
+        result = CliRunner().invoke(main, [str(tmp_path), "--only", "lattices"])
+        assert result.exit_code == (0 if bites else 1)
+        assert ("control failed: no rotation held" in result.output) != bites
+
+
+def test_nobody_attacked_is_known_to_the_attacker(tmp_path: Path) -> None:
+    data = people_of_many_looks(96)
+    sources = fitting.Sources(fitting.faces(tmp_path, data))
+    split = Job(tmp_path, data, sources, parameters.read("standard")).split
+    targets, known = set(split.targets.people.tolist()), set(split.known.people.tolist())
+    assert len(targets) == 13
+    assert len(known) == 27
+    assert not targets & known
+    assert np.array_equal(
+        split.parameters.projection.matrix, sources.without(tmp_path.resolve(), targets).fit(72).matrix
+    )
+
+
+def test_bad_input_is_told(tmp_path: Path) -> None:
+    assert CliRunner().invoke(main, [str(tmp_path), "--only", "else"]).exit_code == 2
+    assert CliRunner().invoke(main, [str(tmp_path / "nothing")]).exit_code == 2
+    result = CliRunner().invoke(main, [str(tmp_path)])
+    assert result.exit_code == 2
+    assert "error:" in result.output

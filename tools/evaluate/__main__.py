@@ -23,8 +23,6 @@ DEFAULTS = {"random": (5, 3, 4), "sessions": (10, 5, 8)}
 # NumPy's own threads make small products slower, and the decoder's times those of several cores.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _COUNT = click.IntRange(min=1)
-_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -36,11 +34,11 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--seed", default=1, show_default=True, help="Of all draws.")
 @click.option("--parameters", "name", default="standard", show_default=True, metavar="SET", help="Parameter set.")
 @click.option("--cross-fit", is_flag=True, help="Judge each fold of people by a model fitted without them.")
-@click.option("--population", type=_FOLDER, help="What that is fitted to [default: DATASET].")
+@click.option("--population", type=options.NEW_FOLDER, help="What that is fitted to [default: DATASET].")
 @options.changes
 @click.option("--refresh", is_flag=True, help="Measure refreshes on unlock too; needs sessions.")
-@click.option("--json", "output", type=_FILE, help="Write the figures here.")
-@click.option("--report", "page", type=_FOLDER, metavar="DIR", help="Write DIR/index.html, with pictures.")
+@click.option("--json", "output", type=options.FILE, help="Write the figures here.")
+@click.option("--report", "page", type=options.NEW_FOLDER, metavar="DIR", help="Write DIR/index.html, with pictures.")
 def main(
     data: Path,
     kind: str,

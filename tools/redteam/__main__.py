@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attack what a device stores: ``python -m tools.redteam [--dataset DIR] [--json FILE]``. Needs the ``build`` extra."""
+"""Attack what a device stores, and what others store: ``python -m tools.redteam DATASET``."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -12,90 +12,72 @@ import msgspec
 
 from facelatch import parameters
 from facelatch.errors import FacelatchError
-from facelatch.l2fe.parameters import ParameterSet
 from tools import dataset, fitting, options
-from tools.dataset import Embedded
-from tools.decoding.tables import Table
-from tools.fitting import Sources
-from tools.redteam import lattices, ranks, records
+from tools.redteam import report
+from tools.redteam.part import Job, Outcome
+from tools.redteam.study import compare_lattices
 
-SEED = 1
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is attacked.
-
-    Attributes:
-        parameters: the set.
-        data: faces, if there are any.
-        sources: what models of them are fitted to.
-        records: synthetic ones of each kind.
-        dimensions: k to try.
-        guesswork: G, in bits, of the cells to try.
-    """
-
-    parameters: ParameterSet
-    data: Embedded | None
-    sources: Sources | None
-    records: int
-    dimensions: tuple[int, ...]
-    guesswork: tuple[float, ...]
-
-
-def search(job: Job) -> list[Table]:
-    """The search of a leaked record's coset, behind two lattices and whole numbers."""
-    tables = []
-    for k in job.dimensions:
-        tried = (lattices.cubic(k), lattices.leeches(k), lattices.q_ary(k))
-        if job.data is None or job.sources is None:
-            people = records.synthetic(job.parameters, k, job.records, SEED)
-        else:
-            people = records.real(job.sources, job.data, k)
-        tables.append(ranks.compared(people, tried, job.guesswork, SEED))
-        tables.append(ranks.listing(people, tried, job.guesswork[0], SEED))
-    return tables
-
-
-PARTS: dict[str, Callable[[Job], list[Table]]] = {"search": search}
+PARTS: dict[str, Callable[[Job], Outcome]] = {}
+# Only run where they are named.
+ASIDE: dict[str, Callable[[Job], Outcome]] = {"lattices": compare_lattices}
 
 
 @click.command()
-@click.option("--parameters", "name", default="standard", show_default=True, help="Parameter set to attack.")
-@options.faces
+@click.argument("data", metavar="DATASET", type=options.FOLDER)
+@click.option("--only", multiple=True, type=click.Choice(sorted(PARTS | ASIDE)), help="Attacks to run; repeatable.")
+@click.option("--quick", is_flag=True, help="Each attack in small: shows that it works, its figures mean little.")
+@click.option("--parameters", "name", default="standard", show_default=True, metavar="SET", help="Set to attack.")
 @options.changes
-@click.option("--only", multiple=True, type=click.Choice(sorted(PARTS)), help="Attacks to run. Default: all.")
-@click.option("--records", "count", default=100, show_default=True, help="Synthetic records.")
-@click.option("--k", "dimensions", multiple=True, type=int, default=(24, 48), show_default=True, help="Dimensions.")
-@click.option(
-    "--bits", "guesswork", multiple=True, type=float, default=(6, 9, 12, 15, 18), show_default=True, help="G to try."
-)
-@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables here too.")
+@click.option("--seed", default=1, show_default=True, help="Of all draws.")
+@click.option("--json", "output", type=options.FILE, help="Write the figures here.")
+@click.option("--report", "page", type=options.NEW_FOLDER, metavar="DIR", help="Write DIR/index.html; it shows faces.")
 def main(
-    name: str,
-    data: Path | None,
-    changes: tuple[Path, ...],
+    data: Path,
     only: tuple[str, ...],
-    count: int,
-    dimensions: tuple[int, ...],
-    guesswork: tuple[float, ...],
+    quick: bool,
+    name: str,
+    changes: tuple[Path, ...],
+    seed: int,
     output: Path | None,
+    page: Path | None,
 ) -> None:
-    """Print what each attack costs, against what is claimed."""
+    """Attack records of the people in DATASET, a folder of images for each, and the forms of storage they replace.
+
+    The attacker knows the code, the parameter set, the record and the device key. Each attack is also run on something
+    weakened on purpose. Exit status: 0 where all of those controls gave way, 1 where one did not, 2 for an error.
+    """
     try:
-        embedded = None if data is None else dataset.embed(data)
-        sources = None if data is None else fitting.read(data, changes)
-        job = Job(parameters.read(name), embedded, sources, count, dimensions, guesswork)
-        tables = {part: PARTS[part](job) for part in only or PARTS}
-    except FacelatchError as error:
+        # A long run is not to end at a place that cannot be written.
+        for folder in filter(None, (page, output and output.parent)):
+            folder.mkdir(parents=True, exist_ok=True)
+        set_ = parameters.read(name)
+        job = Job(data, dataset.embed(data), fitting.read(data, changes), set_, quick, seed)
+        outcomes = {part: _run(part, job) for part in only or PARTS}
+        if output is not None:
+            figures = {part: outcome.figures for part, outcome in outcomes.items()}
+            output.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
+        if page is not None:
+            (page / "index.html").write_text(report.render(job, outcomes), encoding="utf-8")
+    except (FacelatchError, OSError) as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(2) from error
-    for part in tables.values():
-        for table in part:
-            click.echo(table.markdown())
-    if output is not None:
-        plain = {part: [asdict(table) for table in found] for part, found in tables.items()}
-        output.write_bytes(msgspec.json.format(msgspec.json.encode(plain)))
+    blunt = [control.name for outcome in outcomes.values() for control in outcome.controls if not control.bites]
+    for control in blunt:
+        click.echo(f"control failed: {control} held", err=True)
+    raise SystemExit(1 if blunt else 0)
+
+
+def _run(part: str, job: Job) -> Outcome:
+    start = time.monotonic()
+    outcome = (PARTS | ASIDE)[part](job)
+    click.echo(f"\n## {part}: {time.monotonic() - start:.0f} s\n")
+    for table in outcome.tables:
+        click.echo(table.markdown())
+    for control in outcome.controls:
+        click.echo(f"control: {control.name}: {'gives way' if control.bites else 'HOLDS'}")
+    for sentence in outcome.said:
+        click.echo(sentence)
+    return outcome
 
 
 if __name__ == "__main__":
