@@ -16,7 +16,7 @@ from tools.build_models.int8 import in_int8
 SIDE = 128
 # How the published file ends: a vector is made of a 1x1 image by way of its own shape, then comes a linear layer, a
 # normalisation by stored means, and another linear layer.
-_TAIL = "Shape Constant Gather Unsqueeze Concat Reshape MatMul BatchNormalization MatMul".split()
+_TAIL = ["Shape", "Constant", "Gather", "Unsqueeze", "Concat", "Reshape", "MatMul", "BatchNormalization", "MatMul"]
 
 
 def build_anti_spoof(source: bytes) -> bytes:
