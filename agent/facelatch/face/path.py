@@ -42,7 +42,7 @@ class FacePath:
         mesh: finds the points that it is aligned by.
         encoder: turn the aligned crop into an embedding.
         limits: the quality gate's bounds.
-        anti_spoof: tells faces from pictures of them; None judges nothing.
+        anti_spoof: tells faces from pictures of them; None judges nothing. It may be exchanged between looks.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class FacePath:
         self._mesh = mesh
         self._encoder = encoder
         self._limits = limits or Limits()
-        self._anti_spoof = anti_spoof
+        self.anti_spoof = anti_spoof
 
     def look(self, image: Image) -> Look:
         """Look at one (H, W, 3) uint8 RGB frame."""
@@ -71,5 +71,5 @@ class FacePath:
         hint = judge_crop(crop, self._limits) or judge_landmarks(landmarks, self._limits)
         if hint is not None:
             return Look(hint=hint)
-        live = None if self._anti_spoof is None else self._anti_spoof(image, landmarks.points)
+        live = None if self.anti_spoof is None else self.anti_spoof(image, landmarks.points)
         return Look(self._encoder(crop), None, attitude(faces[0].points), landmarks.points, live)
