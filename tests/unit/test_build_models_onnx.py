@@ -81,7 +81,7 @@ def test_converted_network_computes_the_same(side: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "inputs", "attributes", "problem"),
     [
-        ("Relu", [], {}, "operator Relu"),
+        ("Tanh", [], {}, "operator Tanh"),
         ("Conv", [(4, 3, 1, 1)], {}, "without a bias"),
         ("Conv", [(4, 3, 3, 1), (4,)], {}, r"weights \(4, 3, 3, 1\)"),
         ("Conv", [(4, 3, 3, 3), (4,)], {"dilations": [2, 2]}, "dilations"),

@@ -10,6 +10,7 @@ from facelatch.daemon.audit import Audit
 from facelatch.daemon.policy import Policy
 from facelatch.daemon.roster import Roster
 from facelatch.daemon.worker import Worker
+from facelatch.ipc.words import Liveness
 from facelatch.l2fe.extractor import Extractor
 from facelatch.vault.device_key import DeviceKey
 from facelatch.vault.key_ring import KeyRing
@@ -33,6 +34,13 @@ class Agent:
     worker: Worker
     audit: Audit
     live_camera: bool
+
+    @property
+    def liveness(self) -> Liveness:
+        """What is asked of looks: nobody can say of a replay, which shows the past, that it is live."""
+        if not self.live_camera:
+            return Liveness.not_evaluated
+        return Liveness[self.config.liveness or "required"]
 
     @property
     def device_key(self) -> DeviceKey:

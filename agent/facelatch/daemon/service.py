@@ -26,9 +26,12 @@ from facelatch.daemon.attempts import (
     OtherPose,
     Refused,
     Retry,
+    Spoof,
+    Underway,
     VerifyReport,
 )
 from facelatch.daemon.audit import MessageId
+from facelatch.daemon.liveness import Watch
 from facelatch.daemon.policy import Action
 from facelatch.daemon.roster import OvertakenError
 from facelatch.daemon.signature import MAX_CHALLENGE_BYTES, MIN_CHALLENGE_BYTES, Statement
@@ -37,9 +40,9 @@ from facelatch.errors import CameraError, DeviceKeyError, StorageError
 from facelatch.ipc import interface as wire
 from facelatch.ipc import words
 from facelatch.ipc.peer import Peer
-from facelatch.ipc.words import MonitorEvent
+from facelatch.ipc.words import Liveness, MonitorEvent
 from facelatch.l2fe import keys
-from facelatch.vault.lockout import DEVICE, Wait
+from facelatch.vault.lockout import DEVICE, SPOOF, Wait
 from facelatch.vault.record import Record
 
 _REPORT = TypeVar("_REPORT")
@@ -69,12 +72,12 @@ class AgentService(wire.AgentInterface):
         signed_for = self._audience(challenge, audience)
         async with aclosing(self._recognise(user, timeout_ms)) as reports:
             async for report in reports:
-                if isinstance(report, Looked | Retry):
+                if isinstance(report, Underway):
                     yield {"progress": replies.progress(report)}
                 elif isinstance(report, Match):
                     yield self._matched(report, signed_for)
                 else:
-                    yield {"result": words.VerifyResult.verify_no_match}
+                    yield {"result": replies.failed(report)}
 
     async def Enroll(  # noqa: D102 - the interface has it
         self,
@@ -166,13 +169,13 @@ class AgentService(wire.AgentInterface):
         sealed = await sealing.box(agent.secrets, self._enrolled(user), name)
         async with aclosing(self._recognise(user, timeout_ms)) as reports:
             async for report in reports:
-                if isinstance(report, Looked | Retry):
+                if isinstance(report, Underway):
                     yield {"progress": replies.progress(report)}
                 elif isinstance(report, Match):
                     secret = sealing.opened(sealed, report.secret, user, name)
                     yield {"result": words.VerifyResult.verify_match, "secret_fd": secret}
                 else:
-                    yield {"result": words.VerifyResult.verify_no_match}
+                    yield {"result": replies.failed(report)}
 
     async def ForgetSecret(self, *, user: str, name: str) -> None:  # noqa: D102 - the interface has it
         self._require(Action.SEAL, user)
@@ -182,10 +185,12 @@ class AgentService(wire.AgentInterface):
         """Unlock, then move the record a little towards that look."""
         async with aclosing(self._recognise(user, timeout_ms)) as reports:
             async for report in reports:
-                if isinstance(report, Looked | Retry):
+                if isinstance(report, Underway):
                     yield {"progress": replies.progress(report)}
                 elif isinstance(report, Match):
                     yield await self._refreshed(report)
+                elif isinstance(report, Spoof):
+                    yield _not_added("not a live face")
                 else:
                     yield _not_added("the face was not recognised")
 
@@ -208,6 +213,7 @@ class AgentService(wire.AgentInterface):
 
     def _reset(self, subject: str, user: str | None) -> None:
         self._agent.lockout.reset(subject)
+        self._agent.lockout.reset(SPOOF)
         self._agent.audit.note(MessageId.lockout_reset, self._peer, user)
 
     def _forget(self, user: str) -> None:
@@ -238,12 +244,15 @@ class AgentService(wire.AgentInterface):
         agent = self._agent
         timeout = replies.timeout(timeout_ms, agent.config.verify.timeout)
         started = time.monotonic()
-        attempt = self._attempt(user)
-        reports = agent.worker.run(lambda session: attempts.verify(session, attempt), timeout, self._peer.uid)
+        watch = self._watch()
+        attempt = self._attempt(user, judged=watch is not None)
+        reports = agent.worker.run(lambda session: attempts.verify(session, attempt, watch), timeout, self._peer.uid)
         async with aclosing(self._told(reports, user)) as told:
             async for report in told:
                 if isinstance(report, Match):
                     self._tell(MonitorEvent.verify_match, report.record.header.user)
+                elif isinstance(report, Spoof):
+                    self._tell(MonitorEvent.verify_spoof, user)
                 elif isinstance(report, NoMatch):
                     # Always at the same time after the request, whoever was asked for and whatever was tried; and
                     # written down even if nobody waits for it.
@@ -253,14 +262,27 @@ class AgentService(wire.AgentInterface):
                         self._tell(MonitorEvent.verify_no_match, user)
                 yield report
 
-    def _attempt(self, user: str | None) -> attempts.Attempt:
+    def _watch(self) -> Watch | None:
+        """Prepare to judge liveness; None where it is not asked for or cannot be judged.
+
+        Raises:
+            CameraUnavailable: it is required, and the camera shows the past.
+        """
+        agent = self._agent
+        if not agent.live_camera and agent.config.liveness == "required":
+            detail = "a replay cannot show that a face is live: choose another camera, or set liveness in the config"
+            raise wire.CameraUnavailable(reason=words.CameraReason.misconfigured, detail=detail)
+        judged = agent.liveness in (Liveness.required, Liveness.prefer)
+        return Watch(asks=agent.liveness is Liveness.required) if judged else None
+
+    def _attempt(self, user: str | None, *, judged: bool) -> attempts.Attempt:
         """Prepare an attempt on the named user, or on everyone.
 
         To a peer who may not know who is enrolled, an unknown name looks like a face that does not match.
 
         Raises:
             NotEnrolled: nobody is enrolled by that name, and the peer may know it.
-            LockedOut: too many failed before.
+            LockedOut: too many failed before, or held pictures up.
         """
         agent, subject = self._agent, DEVICE
         record = agent.roster.get(user) if user is not None else None
@@ -273,11 +295,11 @@ class AgentService(wire.AgentInterface):
             raise wire.NotEnrolled(user=user)
         else:
             records = []
-        wait = agent.lockout.wait(subject)
+        wait = agent.lockout.wait(subject) or (agent.lockout.wait(SPOOF) if judged else None)
         if wait is not None:
             self._tell(MonitorEvent.locked_out, user)
             raise wire.LockedOut(retry_after_ms=None if wait.seconds is None else math.ceil(wait.seconds * 1000))
-        return attempts.Attempt(agent.extractor, agent.roster, records, agent.lockout, subject)
+        return attempts.Attempt(agent.extractor, agent.roster, records, agent.lockout, subject, judged=judged)
 
     def _locked_until(self, record: Record) -> int | None:
         """When a user's wait ends, in microseconds since the epoch; the end of time where only a reset ends it."""

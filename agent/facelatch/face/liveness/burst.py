@@ -67,7 +67,7 @@ class Burst:
         bounds: what is asked of it.
 
     Attributes:
-        total: the sum of the embeddings of the looks in the row, (d,) float32, or None.
+        total: the sum of the embeddings of the looks in the row, (d,) float32; empty where there are none.
     """
 
     def __init__(self, bounds: Bounds | None = None) -> None:
@@ -79,7 +79,7 @@ class Burst:
         self._scores: list[float] = []
         self._points: Floats | None = None
         self._time = 0.0
-        self.total: Floats | None = None
+        self.total: Floats = np.zeros(0, dtype=np.float32)
 
     @property
     def looks(self) -> int:
@@ -90,8 +90,8 @@ class Burst:
         """Take note that a frame showed no face, or not one alone."""
         self._restart(Reason.LEFT)
 
-    def add(self, time: float, score: float, points: Floats, embedding: Floats) -> bool:
-        """Take a good look; tell whether it goes on from the one before.
+    def add(self, time: float, score: float, points: Floats, embedding: Floats) -> Reason | None:
+        """Take a good look; return why it does not go on from the one before, or None where it does.
 
         Args:
             time: when the frame was taken, seconds.
@@ -103,16 +103,16 @@ class Burst:
         if broken is Reason.REPEATED:
             # It counts for nothing: some cameras repeat pictures in low light.
             self._reason = broken
-            return False
+            return broken
         if broken is not None:
             self._restart(broken)
+        self.total = self.total + embedding if self._scores else embedding
         self._scores.append(score)
         self._points, self._time = points, time
-        self.total = embedding if self.total is None else self.total + embedding
-        return broken is None
+        return broken
 
     def _broken(self, time: float, points: Floats, embedding: Floats) -> Reason | None:
-        if self._points is None or self.total is None:
+        if self._points is None:
             return None
         # The networks give the same picture the same points to the last bit; no two pictures of a camera are equal.
         if np.array_equal(points, self._points):
@@ -124,6 +124,11 @@ class Burst:
         return None
 
     @property
+    def vetoed(self) -> bool:
+        """Whether one of the last looks was of a picture beyond doubt."""
+        return any(score <= self._bounds.spoof for score in self._scores[-self._bounds.looks :])
+
+    @property
     def verdict(self) -> Verdict:
         """What the last looks come to."""
         bounds = self._bounds
@@ -133,7 +138,7 @@ class Burst:
         median = float(np.median(last))
         if median <= bounds.spoof:
             return Verdict(Finding.SPOOF)
-        if median >= bounds.live and float(last.min()) > bounds.spoof:
+        if median >= bounds.live and not self.vetoed:
             return Verdict(Finding.LIVE)
         return Verdict(Finding.UNSURE)
 
