@@ -18,6 +18,7 @@ _SIDE = 288
 _LEFT = 80
 _CENTRE = (144.0, 120.0)
 _HEAD = 80.0
+_EDGES = (20, 20, 20, 20)  # of a print
 # Takes the face to 15 within-person deviations from itself, far outside the accept radius (9).
 _SWELLING = 0.55
 
@@ -46,6 +47,20 @@ def turned(yaw: float, pitch: float = 0.0) -> Picture:
         for d, angle, centre in ((dx, yaw, _CENTRE[0]), (dy, pitch, _CENTRE[1]))
     ]
     return np.asarray(cv2.remap(_face(), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), dtype=np.uint8)
+
+
+def printed(count: int, seed: int = 4) -> list[Picture]:
+    """Looks at a print of the person who enrols, held before a grey wall: a white border, less detail, noise."""
+    rng = np.random.default_rng(seed)
+    paper = cv2.copyMakeBorder(portrait.read()[:380, 40:420], *_EDGES, cv2.BORDER_CONSTANT, value=(250, 250, 250))
+    looks = []
+    for _ in range(count):
+        view = np.full((480, 640, 3), 120, dtype=np.float32)
+        down, across = rng.integers(25, 35), rng.integers(105, 115)
+        view[down : down + len(paper), across : across + paper.shape[1]] = paper
+        noisy = cv2.GaussianBlur(view, (0, 0), 2) + rng.normal(0, 3, view.shape)
+        looks.append(np.clip(noisy, 0, 255).astype(np.uint8))
+    return looks
 
 
 def nobody() -> list[Picture]:

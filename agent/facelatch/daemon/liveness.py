@@ -13,9 +13,9 @@ from facelatch.face.path import Look
 from facelatch.face.quality import Hint
 
 CHALLENGE_SECONDS = 5.0
-"""Time to turn the head once asked; people asked by the demo of a phone's own face unlock take two."""
+"""Time to turn the head once asked: to read the hint, turn and hold."""
 
-TURN_DEGREES = 20
+TURN_DEGREES = 25
 """What is asked for: about what ``challenge.Turn.least`` is."""
 
 _OUT_OF_SIGHT = (Hint.NO_FACE, Hint.SEVERAL_FACES)

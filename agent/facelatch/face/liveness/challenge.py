@@ -32,7 +32,7 @@ class Turn:
     """
 
     least: float = 0.25
-    parallax: float = 18.0
+    parallax: float = 13.0
     looks: int = 2
     rest: int = 4
 

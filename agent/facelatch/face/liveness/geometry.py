@@ -23,7 +23,7 @@ _NOSE_TIP = 1
 def turned(points: Floats) -> float:
     """Return how far the tip of the nose is off the middle between the eyes, in eye distances.
 
-    Towards the person's left is positive; 0.25 is a turn of some 20 degrees.
+    Towards the person's left is positive; 0.25 is a turn of some 25 degrees.
 
     Args:
         points: (468, 2 or more) float32, as ``Landmarks.points``.
