@@ -2,7 +2,8 @@
 """The agent with a camera that shows the present, as far as it can tell; takes the command line of ``facelatch``.
 
 The pictures come from the replay's folder at the rate of a camera, each with noise of its own, and the folder may be
-exchanged while the camera is open: for a test, that is the world before it.
+exchanged while the camera is open: for a test, that is the world before it. With FACELATCH_TEST_FROZEN set there is no
+noise.
 """
 
 from __future__ import annotations

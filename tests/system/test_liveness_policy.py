@@ -22,6 +22,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Scenes: the person who enrols, a stranger, a print of the person, an empty room, and mixtures."""
     folder = pictures.make_scenes(tmp_path_factory.mktemp("scenes"))
     pictures.save(folder / "print", pictures.printed(6))
+    pictures.save(folder / "still", pictures.anna(1))
     pictures.save(folder / "leaving", [*pictures.anna(5), *pictures.nobody()])
     return folder
 
@@ -131,6 +132,15 @@ def test_a_slow_camera_is_never_enough(live: Agent) -> None:
     (*progress, end) = live.lines("verify", "--user", "anna")
     assert end["error"] == "Timeout"
     assert "verify_retry_hold_still" in {line["progress"]["result"] for line in progress}
+    assert "reason=too much time between two looks" in live.log
+
+
+def test_a_frozen_camera_is_never_enough(live: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACELATCH_TEST_FROZEN", "1")
+    restart(live)
+    live.show("still")
+    (*_, end) = live.lines("verify", "--user", "anna")
+    assert (end["error"], end["parameters"]["reason"]) == ("CameraUnavailable", "frozen")
 
 
 def test_a_replay_can_never_satisfy_required(agent_with_anna: Agent) -> None:

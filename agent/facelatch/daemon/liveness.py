@@ -71,9 +71,10 @@ class Watch:
         return self._burst.total
 
     @property
-    def reason(self) -> Reason | None:
-        """Why there is no verdict yet."""
-        return self._burst.verdict.reason
+    def reason(self) -> str:
+        """Why there is no verdict yet, for the log; empty where there is one."""
+        reason = self._burst.verdict.reason
+        return "" if reason is None else reason.value
 
     def missed(self, hint: Hint | None) -> None:
         """Take note of a frame that did not count."""

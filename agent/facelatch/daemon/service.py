@@ -247,7 +247,7 @@ class AgentService(wire.AgentInterface):
         watch = self._watch()
         attempt = self._attempt(user, judged=watch is not None)
         reports = agent.worker.run(lambda session: attempts.verify(session, attempt, watch), timeout, self._peer.uid)
-        async with aclosing(self._told(reports, user)) as told:
+        async with aclosing(self._told(reports, user, watch)) as told:
             async for report in told:
                 if isinstance(report, Match):
                     self._tell(MonitorEvent.verify_match, report.record.header.user)
@@ -373,7 +373,9 @@ class AgentService(wire.AgentInterface):
     def _tell(self, event: MonitorEvent, user: str | None, reason: str = "") -> None:
         self._agent.audit.tell(event, self._peer, user, reason)
 
-    async def _told(self, reports: AsyncGenerator[_REPORT], user: str | None) -> AsyncGenerator[_REPORT]:
+    async def _told(
+        self, reports: AsyncGenerator[_REPORT], user: str | None, watch: Watch | None = None
+    ) -> AsyncGenerator[_REPORT]:
         """Pass reports on, and turn a job's end into the socket's errors."""
         try:
             async with aclosing(reports):
@@ -382,7 +384,7 @@ class AgentService(wire.AgentInterface):
         except BusyError:
             raise wire.Busy from None
         except DeadlineError:
-            self._tell(MonitorEvent.verify_timeout, user)
+            self._tell(MonitorEvent.verify_timeout, user, "" if watch is None else watch.reason)
             raise wire.Timeout from None
         except StoppedError:
             raise wire.Cancelled from None

@@ -43,7 +43,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is asked of a burst.
+    """What is asked of a burst; chosen on nuaa-dev, where live medians lie above 7 and those of prints below -4.
+
+    They lie nearer to the prints than the middle would, 0 being the middle when people are left out in turn: other
+    cameras look less alive (docs/liveness.md), and who is in doubt is asked to turn rather than refused.
 
     Attributes:
         looks: how many in a row are judged; at 15 a second, half a second.
