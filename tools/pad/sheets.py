@@ -21,6 +21,7 @@ from facelatch.camera.image_file import read_image
 from facelatch.errors import FacelatchError
 from facelatch.face.detector import Image
 from facelatch.face.liveness import Bounds
+from facelatch.face.liveness.challenge import Turn
 from facelatch.face.liveness.geometry import parallax, turned
 from tools import dataset, options
 from tools.evaluate.stats import clopper_pearson
@@ -114,8 +115,11 @@ def study(data: Path, people: int) -> list[str]:
                 still = path.look(sheet(picture, 0, radius)).points
                 for degrees in _DEGREES:
                     points = path.look(sheet(picture, degrees, radius)).points
-                    if points is not None and still is not None:
-                        moved[name, degrees].append((abs(turned(points) - turned(still)), parallax(still, points)))
+                    other = path.look(sheet(picture, -degrees, radius)).points
+                    for way, before in (("turned by", still), ("swung to both sides by", other)):
+                        if points is not None and before is not None:
+                            seen = abs(turned(points) - turned(before)), parallax(before, points)
+                            moved[f"{name}, {way}", degrees].append(seen)
     if not scores:
         raise dataset.DatasetError(f"no image of {data} shows a face that can be used", "check the folder")
     said = [_score(name, np.array(found)) for name, found in scores.items()]
@@ -145,8 +149,10 @@ def _score(name: str, scores: Floats) -> str:
 
 def _motion(name: str, degrees: int, found: Floats) -> str:
     turn, residual = found.T
+    asked = Turn()
+    both = float(np.mean((turn >= asked.least) & (residual >= asked.parallax)))
     return (
-        f"{name}, {degrees} degrees, {len(found)}: turn median {np.median(turn):.2f}, "
+        f"{name} {degrees} degrees, {len(found)}: meets both bounds {100 * both:.1f} %; turn median {np.median(turn):.2f}, "
         f"95 % {np.quantile(turn, 0.95):.2f}, most {turn.max():.2f}; parallax median {np.median(residual):.1f}, "
         f"95 % {np.quantile(residual, 0.95):.1f}, most {residual.max():.1f}"
     )
