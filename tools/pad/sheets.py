@@ -151,10 +151,11 @@ def _motion(name: str, degrees: int, found: Floats) -> str:
     turn, residual = found.T
     asked = Turn()
     both = float(np.mean((turn >= asked.least) & (residual >= asked.parallax)))
+    half, most_of_them, most = ([np.quantile(values, share) for values in (turn, residual)] for share in (0.5, 0.95, 1))
     return (
-        f"{name} {degrees} degrees, {len(found)}: meets both bounds {100 * both:.1f} %; turn median {np.median(turn):.2f}, "
-        f"95 % {np.quantile(turn, 0.95):.2f}, most {turn.max():.2f}; parallax median {np.median(residual):.1f}, "
-        f"95 % {np.quantile(residual, 0.95):.1f}, most {residual.max():.1f}"
+        f"{name} {degrees} degrees, {len(found)}: meets both bounds {100 * both:.1f} %; "
+        f"turn median {half[0]:.2f}, 95 % {most_of_them[0]:.2f}, most {most[0]:.2f}; "
+        f"parallax median {half[1]:.1f}, 95 % {most_of_them[1]:.1f}, most {most[1]:.1f}"
     )
 
 

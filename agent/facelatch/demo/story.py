@@ -48,7 +48,7 @@ passed on is at hand: the stranger is the same portrait, warped until the encode
 
 _CAVEAT = """\
 Not shown: liveness. The agent was shown nothing but photographs just now, and in a replay it cannot ask for more; of
-a camera it requires a live face (docs/liveness.md). The device key lies in a file, beside the record that it protects."""
+a camera it requires a live face. The device key lies in a file, beside the record that it protects."""
 
 
 def tell(*, keep: bool = False) -> bool:
