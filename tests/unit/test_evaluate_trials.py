@@ -37,7 +37,7 @@ def data(folders: dict[str, int], noise: float = 2.0) -> Embedded:
     for folder, count in folders.items():
         seed = hashlib.sha256(folder.rpartition("-")[0].encode() or folder.encode()).digest()
         x = faces.someone(P, np.random.default_rng(list(seed)))
-        rows += [faces.moved(P, x, noise, rng) for _ in range(count)]
+        rows += [faces.attempt(P, x, noise, rng) for _ in range(count)]
         people += [folder] * count
     return Embedded(np.array(rows, dtype=np.float32), np.array(people, dtype=np.str_), ())
 
@@ -142,7 +142,7 @@ def test_attempts_end_as_the_daemons_do() -> None:
     for distance in P.accept_radius * np.linspace(0.55, 2.4, 40):
         x = faces.someone(P, rng)
         enrolled = here.enrol(x)
-        frames = np.array([faces.moved(P, x, distance, rng) for _ in range(LOOKS[-1])], dtype=np.float32)
+        frames = np.array([faces.attempt(P, x, distance, rng) for _ in range(LOOKS[-1])], dtype=np.float32)
         opened_at = here.opened_at(enrolled, protocol.look(frames, LOOKS))
         stage = cast(Any, Stage(enrolled, frames))
         found = verify(stage, Attempt(extractor, stage, [stage.record]))
@@ -205,8 +205,8 @@ def test_what_is_out_of_reach_never_opens_and_what_is_just_within_the_radius_can
     for _ in range(60):
         x = faces.someone(P, rng)
         enrolled = here.enrol(x)
-        beyond = faces.moved(P, x, lock.reach(P) + 1e-3, rng).astype(np.float32)
-        within = faces.moved(P, x, P.accept_radius * 0.6, rng).astype(np.float32)
+        beyond = faces.attempt(P, x, lock.reach(P) + 1e-3, rng).astype(np.float32)
+        within = faces.attempt(P, x, P.accept_radius * 0.6, rng).astype(np.float32)
         far.append(here.opened_at(enrolled, beyond[None]))
         near.append(here.opened_at(enrolled, within[None]))
     assert set(far) == {None}

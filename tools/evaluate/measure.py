@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.parameters import ParameterSet
+from facelatch.l2fe.population import expected
 from tools import fitting, trials
 from tools.dataset import DatasetError, Embedded
 from tools.evaluate.lock import Lock, at_cell, reach
@@ -214,8 +215,8 @@ def pairs(drawn: Trials) -> Iterator[tuple[Enrolment, Attempt]]:
 
 
 def nearest(p: ParameterSet, vectors: Floats, attempt: Attempt) -> Floats:
-    """Least distance (...) of enrolment vectors (..., k) to the looks that an attempt is decided on."""
-    looks = p.projection(attempt.looks)
+    """Least distance (...) of enrolment vectors (..., k) to what the looks that an attempt is decided on let expect."""
+    looks = expected(p.projection(attempt.looks), p.spread)
     least: Floats = np.linalg.norm(vectors[..., None, :] - looks, axis=-1).min(axis=-1)
     return least
 
