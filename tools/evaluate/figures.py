@@ -67,6 +67,7 @@ def summarise(run: Run) -> Figures:
         "parameter_set": run.parameters.name,
         "protocol": protocol.name,
         "enroll": protocol.enrol,
+        "enroll_sessions": protocol.enrolled_over,
         "probe": protocol.probe,
         "repeats": protocol.repeats,
         "seed": protocol.seed,

@@ -19,7 +19,7 @@ from facelatch.l2fe.strength import guesswork_bits
 from tools import trials
 from tools.dataset import Embedded
 from tools.evaluate.lock import Enrolled, Lock
-from tools.evaluate.measure import watched
+from tools.evaluate.measure import Group, watched
 from tools.evaluate.protocol import Protocol, Rows, folders, in_a_row, look, spread
 
 Looks = npt.NDArray[np.float32]
@@ -43,21 +43,26 @@ class Later:
     distance: tuple[float, float]
 
 
-def study(data: Embedded, protocol: Protocol, p: ParameterSet) -> list[Later]:
-    """Enrol in one session, come daily in the light of a second, and attempt in what is left of it and in a third."""
+def study(groups: Sequence[Group], data: Embedded, protocol: Protocol) -> list[Later]:
+    """Enrol in one session, come daily in the light of a second, and attempt in what is left of it and in a third.
+
+    Each person is tried under the model of their group.
+    """
     rng = np.random.default_rng(protocol.seed)
     sessions: dict[str, dict[str, Rows]] = defaultdict(dict)
     for name, rows in folders(data):
         sessions[protocol.person(name)][name] = rows
     found = []
     chains = [
-        (person, own[first], own[second], [own[name] for name in own if name not in (first, second)])
+        (group.parameters, person, own[first], own[second], [own[name] for name in own if name not in (first, second)])
+        for group in groups
         for person, own in sessions.items()
+        if person in group.trials.people
         for first, second in itertools.permutations(own, 2)
         if len(own[first]) >= protocol.enrol and len(own[second]) >= 2 * protocol.probe
     ]
     with watched(len(chains) * protocol.repeats, "Refreshing") as step:
-        for person, first, second, others in chains:
+        for p, person, first, second, others in chains:
             for _ in range(protocol.repeats):
                 lock = Lock(Extractor(p), rng.bytes)
                 embedding = unit(data.embeddings[spread(first, protocol.enrol, rng)].sum(axis=0))
