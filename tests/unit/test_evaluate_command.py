@@ -151,7 +151,7 @@ def test_a_folder_without_a_session_ends_with_status_2(people: Path) -> None:
     [
         ("--parameters", "none"),
         ("--refresh",),
-        ("--protocol", "sessions", "--refresh", "--cross-fit"),
+        ("--enroll-sessions", "2"),
         ("--probe", "0"),
         ("--cross-fit",),
         ("--population", "."),

@@ -30,6 +30,7 @@ _COUNT = click.IntRange(min=1)
 @click.option("--protocol", "kind", type=click.Choice(sorted(DEFAULTS)), default="random", show_default=True)
 @click.option("--enroll", type=_COUNT, help="Images of an enrolment [default: 5; sessions: 10].")
 @click.option("--probe", type=_COUNT, help="Good frames of an attempt at most [default: 3; sessions: 5].")
+@click.option("--enroll-sessions", "over", type=_COUNT, default=1, help="Sessions that an enrolment is spread over.")
 @click.option("--repeats", type=_COUNT, help="Draws of each person [default: 4], of each session [default: 8].")
 @click.option("--seed", default=1, show_default=True, help="Of all draws.")
 @click.option("--parameters", "name", default="standard", show_default=True, metavar="SET", help="Parameter set.")
@@ -44,6 +45,7 @@ def main(
     kind: str,
     enroll: int | None,
     probe: int | None,
+    over: int,
     repeats: int | None,
     seed: int,
     name: str,
@@ -59,8 +61,8 @@ def main(
     DATASET holds a folder of images for each identity, or for each session of one (PERSON-SESSION, with --protocol
     sessions). Images that the quality gate refuses are counted, and count as nothing else: the agent looks on.
     """
-    if refresh and (kind != "sessions" or cross_fit):
-        raise click.UsageError("--refresh goes with --protocol sessions and without --cross-fit")
+    if kind != "sessions" and (refresh or over > 1):
+        raise click.UsageError("--refresh and --enroll-sessions go with --protocol sessions")
     if (population or changes) and not cross_fit:
         raise click.UsageError("--population and --changes go with --cross-fit")
     enrol_default, probe_default, repeats_default = DEFAULTS[kind]
@@ -70,6 +72,7 @@ def main(
         probe=probe or probe_default,
         repeats=repeats or repeats_default,
         seed=seed,
+        enrolled_over=over,
     )
     try:
         # A long run is not to end at a place that cannot be written.
@@ -121,7 +124,7 @@ def evaluate(
         at_frr=curve.at_frr(points, predicted, p.k, protocol.seed) if points else None,
         decode_ms=decode_ms,
         encode_ms=timing.encode_ms(images),
-        later=refreshing.study(embedded, protocol, p) if refresh else None,
+        later=refreshing.study(groups, embedded, protocol) if refresh else None,
     )
 
 
