@@ -56,7 +56,7 @@ class _Fitted:
     far_exponent: float
 
 
-RECIPES = {"standard": Recipe("standard", target_frr=0.015), "strict": Recipe("strict", target_frr=0.05, copies=4)}
+RECIPES = {"standard": Recipe("standard", target_frr=0.015), "strict": Recipe("strict", target_frr=0.03, copies=4)}
 
 
 @click.command()

@@ -114,7 +114,7 @@ def genuine(extractor: Extractor, trials: Sequence[Trial], random: Callable[[int
 
 
 def distances(fold: Fold, spread: Floats) -> Floats:
-    """(m, m) distance of each trial's enrolment to what each trial's attempt lets expect, in within-person deviations."""
+    """(m, m) distance of each trial's enrolment to what each trial's attempt lets expect, in deviations."""
     enrolled = fold.projection(np.stack([trial.enrolled for trial in fold.trials]))
     probes = expected(fold.projection(np.stack([trial.probe for trial in fold.trials])), spread)
     squared = ((enrolled[:, None] - probes[None]) ** 2).sum(axis=-1)

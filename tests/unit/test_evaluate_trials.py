@@ -38,7 +38,7 @@ def data(folders: dict[str, int], noise: float = 2.0) -> Embedded:
     for folder, count in folders.items():
         seed = hashlib.sha256(folder.rpartition("-")[0].encode() or folder.encode()).digest()
         x = faces.someone(P, np.random.default_rng(list(seed)))
-        rows += [faces.attempt(P, x, noise, rng) for _ in range(count)]
+        rows += [faces.moved(P, x, noise, rng) for _ in range(count)]
         people += [folder] * count
     return Embedded(np.array(rows, dtype=np.float32), np.array(people, dtype=np.str_), ())
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-# Variance of an attempt about its owner's enrolment vector, in each coordinate: some 0.8 in the median of held-out people
-# on LFW, 3 on other days. From two thirds to four thirds it makes little difference (docs/accuracy.md).
+# Variance of an attempt in each coordinate beside what its owner's enrolment holds: on held-out people some 0.8 in the
+# median on LFW, about 3 on other days. From two thirds to four thirds makes little difference (docs/accuracy.md).
 _ATTEMPT_NOISE = 1.0
 
 
@@ -71,11 +71,10 @@ def fit(
 
 
 def expected(y: npt.ArrayLike, spread: npt.ArrayLike) -> Floats:
-    """Return the enrolment vectors to be expected of whoever gives attempts y (..., k): each coordinate drawn to the mean.
+    """Return the enrolment vectors (..., k) that attempts let one expect: each coordinate is drawn to the mean.
 
-    What an attempt shows is part person, part noise, so the person is likelier to be nearer to everybody else's mean: the
-    best linear prediction of one variable from another (Wiener; Henderson, Biometrics 1975). Coordinates in which people
-    hardly differ give way most.
+    An attempt shows part person, part noise, so its owner most likely stands nearer to the mean of all: the best linear
+    prediction of one variable from another (Henderson, Biometrics 1975). Where people hardly differ it gives way most.
 
     Args:
         y: attempts, about the mean.
@@ -104,7 +103,7 @@ def _between(x: Floats, means: Floats, person: npt.NDArray[np.intp], counts: npt
     n = counts[several].astype(np.float64)
     centre = means[several].mean(axis=0)
     own = several[person]
-    # All products of a person's images sum to (n mean)^2; what is left without those of an image by itself is n (n - 1).
+    # All products of a person's n images sum to (n mean)^2; without those of an image by itself n (n - 1) are left.
     weight = np.zeros(len(counts))
     weight[several] = 1 / (n * (n - 1) * len(n))
     totals = (counts[:, None] * (means - centre)) * np.sqrt(weight)[:, None]
