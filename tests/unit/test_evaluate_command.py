@@ -105,6 +105,15 @@ def test_sessions_and_refreshes(visits: Path, tmp_path: Path) -> None:
     assert found["refresh"]["third_session"]["frr"] is None
 
 
+def test_without_the_gate_what_it_refuses_is_tried_too(people: Path, tmp_path: Path) -> None:
+    dark = people.parent / "dark"
+    for name, looks in (("anna", pictures.anna(7)), ("stranger", pictures.stranger(7))):
+        pictures.save(dark / name, [(look * 0.04).astype(np.uint8) for look in looks])
+    assert "shows a face that can be used" in run(dark, *SMALL).output
+    found = figures(tmp_path, dark, *SMALL, "--ungated")
+    assert (found["identities"], found["failure_to_acquire"], found["genuine_attempts"]) == (2, 0, 4)
+
+
 def test_the_report_is_one_page_without_scripts_or_faces(visits: Path, tmp_path: Path) -> None:
     (visits / "otto-1").rename(visits / "<otto>-1")
     result = run(visits, "--protocol", "sessions", *SMALL, "--report", tmp_path / "deep" / "report")
