@@ -103,6 +103,12 @@ def test_sessions_and_refreshes(visits: Path, tmp_path: Path) -> None:
     assert (found["identities"], found["genuine_attempts"], found["genuine_people"]) == (2, 4, 1)
     assert found["refresh"]["same_light"]["attempts"] == 2
     assert found["refresh"]["third_session"]["frr"] is None
+    assert "same_session" not in found  # no frames are left of any
+
+
+def test_other_frames_of_the_session_of_enrolment_are_tried_apart(visits: Path, tmp_path: Path) -> None:
+    found = figures(tmp_path, visits, "--protocol", "sessions", "--enroll", "3", "--probe", "3", "--repeats", "2")
+    assert found["same_session"] == {"genuine_people": 1, "frr": 0, "frr_at_first_frame": 0}
 
 
 def test_without_the_gate_what_it_refuses_is_tried_too(people: Path, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def evaluate(
         skipped={protocol.person(image.parent.name) for image in images} - people,
         held_out=refit is not None or not fitted_to(p, name, embedded),
         genuine=genuine,
-        same_session=measure.same_session(groups),
+        same_session=measure.same_session(groups, protocol.seed),
         impostors=measure.impostors(groups, protocol.seed),
         strength=predicted,
         points=points,

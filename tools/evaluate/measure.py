@@ -139,14 +139,17 @@ def genuine(groups: Sequence[Group], seed: int, label: str = "Genuine") -> tuple
     return found, times
 
 
-def same_session(groups: Sequence[Group]) -> list[Genuine]:
-    """Distances to other frames of the session of the enrolment; not decoded, and part of no rate."""
+def same_session(groups: Sequence[Group], seed: int) -> list[Genuine]:
+    """Try other frames of the session of the enrolment: as good as conditions get, and part of no other rate."""
     found = []
     for group in groups:
+        lock = Lock(Extractor(group.parameters), np.random.default_rng(seed).bytes)
         for index, attempt in group.trials.same_session:
-            y = group.parameters.projection(group.trials.enrolments[index].embedding)
-            distance = float(nearest(group.parameters, y, attempt))
-            found.append(Genuine(attempt.person, attempt.session, attempt.session, distance, None))
+            enrolment = group.trials.enrolments[index]
+            enrolled = lock.enrol(enrolment.embedding)
+            distance = float(nearest(group.parameters, enrolled.y, attempt))
+            opened_at = lock.opened_at(enrolled, attempt.looks)
+            found.append(Genuine(attempt.person, enrolment.session, attempt.session, distance, opened_at))
     return found
 
 
