@@ -15,9 +15,10 @@ from facelatch.errors import FacelatchError
 from tools import dataset, fitting, options
 from tools.redteam import report
 from tools.redteam.part import Job, Outcome
+from tools.redteam.searching import search
 from tools.redteam.study import compare_lattices
 
-PARTS: dict[str, Callable[[Job], Outcome]] = {}
+PARTS: dict[str, Callable[[Job], Outcome]] = {"search": search}
 # Only run where they are named.
 ASIDE: dict[str, Callable[[Job], Outcome]] = {"lattices": compare_lattices}
 

@@ -93,7 +93,7 @@ class Coset:
         This is what can be listed at once: a beam finds most of the points of a small ball, and may miss some.
 
         Returns:
-            (m,) their distances, rising.
+            (m, k) target less point, the shortest first.
         """
         squared = reach * reach * (1 + _TIE)
         residual, cost = self._target[None], np.zeros(1)
@@ -103,8 +103,8 @@ class Coset:
                 kept = np.argpartition(cost, beam - 1)[:beam]
                 parent, value, cost = parent[kept], value[kept], cost[kept]
             residual = self._below(residual[parent], value, level)
-        distances: Floats = np.sqrt(np.sort(cost))
-        return distances
+        residuals: Floats = residual[np.argsort(cost)] @ self._turn.T
+        return residuals
 
     def _branch(self, along: Floats, cost: Floats, level: int, squared: float) -> tuple[Indices, Floats, Floats]:
         """Extend (m,) partial points by every whole number that keeps them inside.
