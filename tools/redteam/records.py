@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -30,6 +31,7 @@ class HeldOut:
     Attributes:
         projection: fitted without those attacked.
         people: (m,) whose each enrolment is.
+        enrolled: of each the (d,) unit embedding enrolled, as it is drawn.
         vectors: (m, k) y, one enrolment a person.
         left: of each person the (n, d) embeddings of the images that the enrolment left over, in no order.
         known: images of the others.
@@ -37,6 +39,7 @@ class HeldOut:
 
     projection: Projection
     people: npt.NDArray[np.str_]
+    enrolled: tuple[npt.NDArray[np.float32], ...]
     vectors: Floats
     left: tuple[npt.NDArray[np.float32], ...]
     known: Embedded
@@ -102,16 +105,21 @@ def real(sources: Sources, data: Embedded, k: int) -> Population:
     return Population("faces", np.concatenate(vectors), np.sqrt(trials.enrolment_variances(folds)))
 
 
-def held_out(sources: Sources, data: Embedded, k: int, seed: int) -> list[HeldOut]:
-    """Split the people of the population, which ``data`` is, into folds; enrol those who have images enough."""
+def held_out(sources: Sources, data: Embedded, k: int, seed: int, *, few: bool = False) -> list[HeldOut]:
+    """Split the people of the population, which ``data`` is, into folds; enrol those who have images enough.
+
+    With ``few`` those of the first fold alone, as one fit is enough for them.
+    """
     rng = np.random.default_rng(seed)
     parts = []
-    for projection, chosen in refitted(sources.population, sources, rng, k):
+    for projection, chosen in itertools.islice(refitted(sources.population, sources, rng, k), 1 if few else None):
         drawn = enrolments(data.of(chosen), rng)
         if drawn:
             people, embeddings, left = zip(*drawn, strict=True)
             vectors = projection(np.stack(embeddings))
-            parts.append(HeldOut(projection, np.array(people, dtype=np.str_), vectors, left, data.of(~chosen)))
+            parts.append(
+                HeldOut(projection, np.array(people, dtype=np.str_), embeddings, vectors, left, data.of(~chosen))
+            )
     return parts
 
 
