@@ -76,14 +76,17 @@ def expected_bits(belief: Belief, y: Floats, cell: float) -> float:
 
     For the single Gaussian of a parameter set this is ``strength.coset_bits``.
     """
-    k = len(y)
-    ball = 0.5 * k * math.log2(math.pi) - math.lgamma(k / 2 + 1) / math.log(2)
-    bits = [
-        ball + k * math.log2(reach) - float(np.linalg.slogdet(part.whitening)[1]) / math.log(2) - k * math.log2(cell)
-        for part, reach in zip(belief, reaches(belief, y), strict=True)
-        if reach > 0
+    return float(np.logaddexp2.reduce(part_bits(belief, reaches(belief, y), cell)))
+
+
+def part_bits(belief: Belief, reached: Sequence[float], cell: float) -> list[float]:
+    """Log2 of the points expected within reach of each part; minus infinity for one that is not reached."""
+    k = len(belief[0].mean)
+    ball = 0.5 * k * math.log2(math.pi) - math.lgamma(k / 2 + 1) / math.log(2) - k * math.log2(cell)
+    return [
+        ball + k * math.log2(reach) - float(np.linalg.slogdet(part.whitening)[1]) / math.log(2) if reach else -math.inf
+        for part, reach in zip(belief, reached, strict=True)
     ]
-    return float(np.logaddexp2.reduce(bits)) if bits else -math.inf
 
 
 def mixture(means: Floats, noise: Floats, parts: int, seed: int) -> Belief:

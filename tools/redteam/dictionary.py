@@ -36,8 +36,8 @@ _STARTS = 60
 _GROUPS = 4
 # People whose pictures are spoilt: attacked, and known.
 _SPOILT = (30, 50)
-# A cell, and so a radius, that everybody is within.
-_LARGE = 2.5
+# Records of the control, and by how much its radius is larger than it need be for everybody to be within.
+_CONTROL, _LARGE = 30, 1.5
 _QUICK = 4
 
 
@@ -77,23 +77,26 @@ def dictionary(job: Job) -> Outcome:
         under.lock.opened_at(one, unit(left.sum(axis=0))[None]) is not None
         for one, left in zip(under.enrolled, under.own, strict=True)
     ]
-    large = _enrol(at_cell(split.parameters, _LARGE * split.parameters.cell), split, rng, _QUICK if job.quick else 30)
-    middle = unit(split.known.units.mean(axis=0))
     return Outcome(
         figures={**tried, "masters": master, "poor": spoilt},
         tables=[table, master_table, *spoilt_table],
         controls=[
             Control("the owner's other pictures in the dictionary: most records open", float(np.mean(own)) > 0.5),
-            Control(
-                f"a radius {_LARGE:g} times as large: the mean face opens most",
-                float(np.mean(large.opened(middle))) > 0.5,
-            ),
+            _large_radius(split, under, rng),
         ],
         said=[
             f"{tried['faces']:,} faces of others open {tried['opened']} of {len(under.people)} records; "
             f"{tried['argon2id_share']:.2%} of such tries reach the costly part at all."
         ],
     )
+
+
+def _large_radius(split: Split, under: _Records, rng: np.random.Generator) -> Control:
+    p, middle = split.parameters, unit(split.known.units.mean(axis=0))
+    farthest = float(np.linalg.norm(under.vectors - p.projection(middle), axis=1).max())
+    large = at_cell(p, _LARGE * p.cell * farthest / p.accept_radius)
+    opened = _enrol(large, split, rng, _CONTROL).opened(middle)
+    return Control("a radius that everybody is within: the mean face opens most", float(np.mean(opened)) > 0.5)
 
 
 def _enrol(p: ParameterSet, split: Split, rng: np.random.Generator, count: int) -> _Records:

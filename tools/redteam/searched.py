@@ -16,7 +16,7 @@ from facelatch.l2fe.keys import Argon2idCost
 from tools.decoding.tables import Table
 from tools.evaluate import chart
 from tools.evaluate.chart import Chart
-from tools.evaluate.stats import bootstrap, success
+from tools.evaluate.stats import DRAWS, TAIL, success
 from tools.redteam.beliefs import Floats
 from tools.redteam.search import SHARES
 from tools.redteam.trying import Rank
@@ -29,6 +29,7 @@ _MANY = (1, 10, 100, 1000)
 _YEAR = 365.25 * 86400
 _TIMED = 3
 _SEED = 11
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,23 @@ class Run:
 
 
 def _share(tries: Floats, budget: float) -> float:
-    return float(np.mean(tries <= math.log2(budget) + 1e-9))
+    return float(np.mean(tries <= math.log2(budget) + _ROUNDING))
 
 
-def _open_by(bits: float) -> Callable[[Floats], float]:
-    return lambda tries: _share(tries, 2.0**bits)
+def _interval(tries: Floats, statistic: Callable[[Floats], Floats]) -> tuple[float, float]:
+    """95 % interval of a statistic of (draws, m) tries, over people."""
+    rng = np.random.default_rng(_SEED)
+    drawn = statistic(tries[rng.integers(0, len(tries), (DRAWS, len(tries)))])
+    low, high = np.quantile(drawn, [TAIL, 1 - TAIL])
+    return float(low), float(high)
 
 
-def _quantile(share: float) -> Callable[[Floats], float]:
-    return lambda tries: float(np.quantile(tries, share))
+def _open_by(bits: float) -> Callable[[Floats], Floats]:
+    return lambda drawn: np.mean(drawn <= bits + _ROUNDING, axis=1)
+
+
+def _quantile(share: float) -> Callable[[Floats], Floats]:
+    return lambda drawn: np.quantile(drawn, share, axis=1)
 
 
 def argon2id_seconds(cost: Argon2idCost) -> float:
@@ -103,14 +112,14 @@ def figures(run: Run, second: float) -> dict[str, object]:
         "success_at": {
             f"2^{bits}": {
                 "counted": run.share(2**bits),
-                "interval": bootstrap(run.tries, _open_by(bits), _SEED),
+                "interval": _interval(run.tries, _open_by(bits)),
                 "predicted": run.promised(2**bits),
             }
             for bits in BUDGETS
         },
         **quantiles,
-        "median_interval": bootstrap(run.tries, _quantile(0.5), _SEED),
-        "p5_interval": bootstrap(run.tries, _quantile(0.05), _SEED),
+        "median_interval": _interval(run.tries, _quantile(0.5)),
+        "p5_interval": _interval(run.tries, _quantile(0.05)),
         "predicted_log2": predicted,
         "counting_error": float(np.median([rank.error for rank in run.ranks])),
         "core_years": {name.replace("_log2", ""): core_years(bits, second) for name, bits in quantiles.items()},
@@ -124,7 +133,7 @@ def table(title: str, runs: Sequence[Run]) -> Table:
     for run in runs:
         told = []
         for share in QUANTILES.values():
-            low, high = bootstrap(run.tries, _quantile(share), _SEED)
+            low, high = _interval(run.tries, _quantile(share))
             counted, predicted = np.quantile(run.tries, share), np.quantile(run.expected, share)
             told.append(f"{counted:.1f}, {low:.1f} to {high:.1f} ({predicted:.1f})")
         open_ = [f"{run.share(2**bits):.1%} ({run.promised(2**bits):.1%})" for bits in BUDGETS]
@@ -218,7 +227,7 @@ def picture(run: Run) -> str:
         chart.linear("log2 of tries (one Argon2id run each)", 0, high),
         chart.linear("share of records open", 0, 1),
     )
-    band = np.array([bootstrap(run.tries, _open_by(b), _SEED) for b in bits[::8]])
+    band = np.array([_interval(run.tries, _open_by(b)) for b in bits[::8]])
     for place, (low, up) in zip(bits[::8], band, strict=True):
         plot.line([place, place], [low, up], "faint")
     plot.line(bits, [run.promised(2.0**b) for b in bits], "other")

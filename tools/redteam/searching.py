@@ -27,7 +27,7 @@ Pairs = list[tuple[Floats, Belief]]
 Believes = Callable[[HeldOut, Floats], Belief]
 
 # Parts of a mixture, and so groups that an owner may be known to be of.
-_PARTS = 4
+_PARTS = (2, 8)
 # The other set that ships, and how many of its records are searched: each takes twice as long.
 _STRICT, _WIDER = "strict", 80
 # A cell so large that no other point is as face-like as the true one, and how many records it must open at once.
@@ -47,7 +47,8 @@ class Plan:
         bits: G of the cells enlarged.
         listed: G of the cells at which all is listed too, by k.
         correlations: of relatives.
-        records: of each run but those at the shipped cells.
+        records: of the runs at other cells.
+        few: records of each of the rest.
     """
 
     k: int
@@ -56,10 +57,12 @@ class Plan:
     listed: dict[int, tuple[float, ...]]
     correlations: tuple[float, ...]
     records: int
+    few: int
 
 
-_WHOLE = Plan(0, True, (6.0, 9.0, 12.0, 15.0, 18.0), {24: (6.0, 12.0, 18.0), 48: (6.0, 9.0)}, (0.25, 0.5, 0.7, 0.9), 40)
-_QUICK = Plan(24, False, (6.0,), {24: (6.0,)}, (0.5,), 6)
+_LISTED = {24: (6.0, 12.0, 18.0), 48: (6.0,)}
+_WHOLE = Plan(0, True, (6.0, 9.0, 12.0, 15.0, 18.0), _LISTED, (0.25, 0.5, 0.7), 40, 24)
+_QUICK = Plan(24, False, (6.0,), {24: (6.0,)}, (), 3, 3)
 
 
 def search(job: Job) -> Outcome:
@@ -68,13 +71,13 @@ def search(job: Job) -> Outcome:
     k = plan.k or job.parameters.k
     strict = parameters.read(_STRICT)
     # Fitted once, with as many coordinates as any run takes.
-    folds = records.held_out(job.sources, job.data, max(k, strict.k), job.seed, few=job.quick)
+    folds = records.held_out(job.sources, job.data, max(k, strict.k) if plan.shipped else k, job.seed, few=job.quick)
     parts = [fold.first(k) for fold in folds]
     spread = records.spread(parts)
     cell = job.parameters.cell if plan.shipped else _cell(spread, 12.0)
 
     def some(believes: Believes) -> Pairs:
-        return _pairs(parts, believes, job.seed)[: plan.records]
+        return _pairs(parts, believes, job.seed)[: plan.few]
 
     everybody = _pairs(parts, _published(spread), job.seed)
     main = _run(
@@ -95,7 +98,7 @@ def search(job: Job) -> Outcome:
     ]
     knowing = [_run(name, some(believes), cell, job.seed) for name, believes in _knowing(parts, job.seed).items()]
     related = [
-        _run(f"a relative, correlation {rho:g}", _relatives(rho, spread, plan.records, job.seed), cell, job.seed)
+        _run(f"a relative, correlation {rho:g}", _relatives(rho, spread, plan.few, job.seed), cell, job.seed)
         for rho in plan.correlations
     ]
     second = searched.argon2id_seconds(job.parameters.argon2id)
@@ -149,14 +152,20 @@ def _listed(parts: Sequence[HeldOut], bits: float, count: int, seed: int) -> Run
 
 def _knowing(parts: Sequence[HeldOut], seed: int) -> dict[str, Believes]:
     """Attackers who have fitted more to the other people than the parameter set publishes."""
-    taught = {id(part): part.taught() for part in parts}
-    whole = {key: beliefs.mixture(*lessons, 1, seed) for key, lessons in taught.items()}
-    mixed = {key: beliefs.mixture(*lessons, _PARTS, seed) for key, lessons in taught.items()}
-    return {
-        "mean and covariance of others": lambda part, _y: whole[id(part)],
-        f"mixture of {_PARTS}": lambda part, _y: mixed[id(part)],
-        f"of which of {_PARTS} groups, known": lambda part, y: beliefs.nearest_part(mixed[id(part)], y),
-    }
+    lessons = {id(part): part.taught() for part in parts}
+    believe: dict[str, Believes] = {}
+    for count in (1, *_PARTS):
+        fitted = {key: beliefs.mixture(*lesson, count, seed) for key, lesson in lessons.items()}
+        name = "covariance of others" if count == 1 else f"mixture of {count}"
+        believe[name] = _fitted(fitted, told=False)
+        if count > 1:
+            believe[f"{name}, the owner's known"] = _fitted(fitted, told=True)
+    return believe
+
+
+def _fitted(belief: dict[int, Belief], *, told: bool) -> Believes:
+    """Believe what was fitted without this part's people; ``told`` which of a mixture's parts the owner is of."""
+    return lambda part, y: beliefs.nearest_part(belief[id(part)], y) if told else belief[id(part)]
 
 
 def _relatives(rho: float, spread: Floats, count: int, seed: int) -> Pairs:

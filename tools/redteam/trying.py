@@ -24,6 +24,8 @@ _FEW = 8
 LIST_BEAM = 1 << 14
 # Two distances of one point, but for rounding.
 _SAME = 1e-7
+# Parts of a belief that promise less than this share of the points of the largest are not sampled.
+_SLIGHT = 1 / 128
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,11 @@ class _Attack:
         target = self._target
         rng = np.random.default_rng([*target.seed, 1])
         counts, nodes = np.zeros(counting.DESCENTS), np.zeros(counting.DESCENTS)
-        for part, reach in zip(target.belief, self._reached, strict=True):
-            if reach == 0:
+        promised = beliefs.part_bits(target.belief, self._reached, target.cell)
+        for part, reach, bits in zip(target.belief, self._reached, promised, strict=True):
+            if 2.0 ** (bits - max(promised)) < _SLIGHT:
+                # Too few to matter are taken at their volume.
+                counts += 2.0**bits
                 continue
             coset, unwhitened = self._coset(part), np.linalg.inv(part.whitening).T
             for descent in range(counting.DESCENTS):
