@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,6 +150,33 @@ def _apart(run: Run) -> float:
     """
     counted, predicted = np.sort(run.tries), np.sort(np.logaddexp2(0, run.expected))
     return float(np.abs(counted - predicted).max())
+
+
+def promised(promises: Mapping[int, Mapping[str, Floats]]) -> dict[str, object]:
+    """Return what the JSON file holds of predictions for everybody, by k and belief."""
+    return {
+        f"k = {k}": {
+            belief: {name: float(np.quantile(bits, share)) for name, share in QUANTILES.items()}
+            for belief, bits in beliefs.items()
+        }
+        for k, beliefs in promises.items()
+    }
+
+
+def promises(found: Mapping[int, Mapping[str, Floats]]) -> Table:
+    """Tell of predictions for everybody, by k and belief."""
+    rows = []
+    for k, beliefs in found.items():
+        for belief, bits in beliefs.items():
+            told = []
+            for share in QUANTILES.values():
+                low, high = _interval(bits, _quantile(share))
+                told.append(f"{np.quantile(bits, share):.1f}, {low:.1f} to {high:.1f}")
+            rows.append([f"k = {k}, {belief}", str(len(bits)), *told])
+    heads = [f"{'median' if share == 0.5 else f'one in {1 / share:.0f} below'}, 95 %" for share in QUANTILES.values()]
+    return Table(
+        "Predicted by volume for everybody, by what the attacker believes", ["belief", "records", *heads], rows
+    )
 
 
 def cost(runs: Sequence[Run], second: float) -> Table:

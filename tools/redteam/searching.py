@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ Believes = Callable[[HeldOut, Floats], Belief]
 
 # Parts of a mixture, and so groups that an owner may be known to be of.
 _PARTS = (2, 8)
+# Parts of the mixtures whose promise is told of everybody, by volume alone.
+_PROMISED = (1, 2, 4, 8, 16)
 # The other set that ships, and how many of its records are searched: each takes twice as long.
 _STRICT, _WIDER = "strict", 80
 # A cell so large that no other point is as face-like as the true one, and how many records it must open at once.
@@ -101,12 +103,16 @@ def search(job: Job) -> Outcome:
         _run(f"a relative, correlation {rho:g}", _relatives(rho, spread, plan.few, job.seed), cell, job.seed)
         for rho in plan.correlations
     ]
+    promises = {k: _promised(parts, cell, job.seed)}
+    if plan.shipped and k != strict.k:
+        promises[strict.k] = _promised([fold.first(strict.k) for fold in folds], strict.cell, job.seed)
     second = searched.argon2id_seconds(job.parameters.argon2id)
     others = [*shipped[1:], *enlarged, *listed, *knowing, *related]
     return Outcome(
         figures={
             **searched.figures(main, second),
             "others": {run.name: searched.figures(run, second) for run in others},
+            "by_belief": searched.promised(promises),
         },
         tables=[
             searched.table("Search of one record, real people held out; log2 of tries, counted (predicted)", shipped),
@@ -114,6 +120,7 @@ def search(job: Job) -> Outcome:
             searched.many(main),
             searched.table("The same people, cells enlarged", enlarged),
             searched.checked(listed),
+            searched.promises(promises),
             searched.table("By an attacker who knows more of people, or of this one", [main, *knowing, *related]),
         ],
         controls=[_large_cell(spread, job.seed), _for_real(job.parameters, job.seed)],
@@ -166,6 +173,32 @@ def _knowing(parts: Sequence[HeldOut], seed: int) -> dict[str, Believes]:
 def _fitted(belief: dict[int, Belief], *, told: bool) -> Believes:
     """Believe what was fitted without this part's people; ``told`` which of a mixture's parts the owner is of."""
     return lambda part, y: beliefs.nearest_part(belief[id(part)], y) if told else belief[id(part)]
+
+
+def _promised(parts: Sequence[HeldOut], cell: float, seed: int) -> dict[str, Floats]:
+    """Predict, by volume, what everybody's record costs attackers who fit more and more to the other people.
+
+    The last row is the check on them: among as many made-up people who are Gaussian a mixture has nothing to find.
+    """
+    spread = records.spread(parts)
+    lessons = [part.taught() for part in parts]
+    promised = {"published": _bits(parts, [_published(spread)(parts[0], spread)] * len(parts), cell)}
+    for count in _PROMISED:
+        fitted = [beliefs.mixture(*lesson, count, seed) for lesson in lessons]
+        promised["covariance of others" if count == 1 else f"mixture of {count}"] = _bits(parts, fitted, cell)
+    rng = np.random.default_rng(seed)
+    made_up = [replace(part, vectors=spread * rng.normal(size=part.vectors.shape)) for part in parts]
+    fitted = [
+        beliefs.mixture(spread * rng.normal(size=means.shape), np.zeros_like(noise), _PARTS[-1], seed)
+        for means, noise in lessons
+    ]
+    promised[f"mixture of {_PARTS[-1]}, of made-up Gaussian people"] = _bits(made_up, fitted, cell)
+    return promised
+
+
+def _bits(parts: Sequence[HeldOut], believed: Sequence[Belief], cell: float) -> Floats:
+    pairs = zip(parts, believed, strict=True)
+    return np.array([beliefs.expected_bits(belief, y, cell) for part, belief in pairs for y in part.vectors])
 
 
 def _relatives(rho: float, spread: Floats, count: int, seed: int) -> Pairs:
