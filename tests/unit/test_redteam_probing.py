@@ -44,9 +44,11 @@ def test_figures_tell_what_was_counted_and_what_predicted() -> None:
 
 def test_cost_is_in_core_years() -> None:
     assert searched.core_years(25, 1.0) == pytest.approx(2**25 / 31557600)
-    (sentence,) = searched.said(ran([30.0] * 4), 0.5)
+    bits = {belief: np.full(4, tries) for belief, tries in (("plain", 30.0), ("clever", 12.0))}
+    (sentence,) = searched.said(bits["plain"], bits, 0.5)
     assert "17 years" in sentence
-    assert "hours" in searched.said(ran([10.0] * 4), 0.5)[0]
+    assert "34 minutes of one processor core" in sentence
+    assert "(clever, by volume)" in sentence
 
 
 def test_many_records_open_sooner_together() -> None:

@@ -229,20 +229,31 @@ def checked(runs: Sequence[Run]) -> Table:
     return Table("Counting checked against listing every point", columns, rows)
 
 
-def said(run: Run, second: float) -> list[str]:
-    """Tell a door owner what it means."""
-    half, twentieth = (core_years(float(np.quantile(run.tries, share)), second) for share in (0.5, 0.05))
+def said(tries: Floats, promised: Mapping[str, Floats], second: float) -> list[str]:
+    """Tell a door owner what it means, by what was counted and by the belief that promises the fewest tries."""
+    best = min(promised, key=lambda belief: float(np.median(promised[belief])))
     return [
-        f"A thief with the record and the device key, but no photograph, needs {_duration(half)} of one processor core "
-        f"for every second owner, and for one owner in twenty less than {_duration(twentieth)}."
+        f"A thief with the record and the device key, but no photograph, needs {_durations(promised[best], second)} "
+        f"({best}, by volume). Whoever knows no more than the parameter set needs {_durations(tries, second)}."
     ]
+
+
+def _durations(tries: Floats, second: float) -> str:
+    half, twentieth = (_duration(core_years(float(np.quantile(tries, share)), second)) for share in (0.5, 0.05))
+    return f"{half} of one processor core for every second owner and less than {twentieth} for one in twenty"
 
 
 def _duration(years: float) -> str:
     if years >= 1:
         return f"{years:,.0f} years"
     days = years * _YEAR / 86400
-    return f"{days:,.0f} days" if days >= 1 else f"{days * 24:.2g} hours"
+    return (
+        f"{days:,.0f} days"
+        if days >= 1
+        else f"{days * 24:.2g} hours"
+        if days * 24 >= 1
+        else f"{days * 1440:.2g} minutes"
+    )
 
 
 def picture(run: Run) -> str:

@@ -30,6 +30,7 @@ Believes = Callable[[HeldOut, Floats], Belief]
 _PARTS = (2, 8)
 # Parts of the mixtures whose promise is told of everybody, by volume alone.
 _PROMISED = (1, 2, 4, 8, 16)
+_MADE_UP = f"mixture of {_PARTS[-1]}, of made-up Gaussian people"
 # The other set that ships, and how many of its records are searched: each takes twice as long.
 _STRICT, _WIDER = "strict", 80
 # A cell so large that no other point is as face-like as the true one, and how many records it must open at once.
@@ -124,7 +125,7 @@ def search(job: Job) -> Outcome:
             searched.table("By an attacker who knows more of people, or of this one", [main, *knowing, *related]),
         ],
         controls=[_large_cell(spread, job.seed), _for_real(job.parameters, job.seed)],
-        said=searched.said(main, second),
+        said=searched.said(main.tries, _of_faces(promises[k]), second),
         pictures=[searched.picture(main)],
     )
 
@@ -192,8 +193,12 @@ def _promised(parts: Sequence[HeldOut], cell: float, seed: int) -> dict[str, Flo
         beliefs.mixture(spread * rng.normal(size=means.shape), np.zeros_like(noise), _PARTS[-1], seed)
         for means, noise in lessons
     ]
-    promised[f"mixture of {_PARTS[-1]}, of made-up Gaussian people"] = _bits(made_up, fitted, cell)
+    promised[_MADE_UP] = _bits(made_up, fitted, cell)
     return promised
+
+
+def _of_faces(promised: dict[str, Floats]) -> dict[str, Floats]:
+    return {belief: bits for belief, bits in promised.items() if belief != _MADE_UP}
 
 
 def _bits(parts: Sequence[HeldOut], believed: Sequence[Belief], cell: float) -> Floats:
