@@ -13,12 +13,14 @@ import msgspec
 from facelatch import parameters
 from facelatch.errors import FacelatchError
 from tools import dataset, fitting, options
-from tools.redteam import linking, report
+from tools.redteam import keys, linking, report, running
 from tools.redteam.part import Job, Outcome
 from tools.redteam.study import compare_lattices
 
 PARTS: dict[str, Callable[[Job], Outcome]] = {
     "linking": linking.attack,
+    "keys": keys.attack,
+    "agent": running.attack,
 }
 # Only run where they are named.
 ASIDE: dict[str, Callable[[Job], Outcome]] = {"lattices": compare_lattices}

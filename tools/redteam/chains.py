@@ -20,7 +20,7 @@ from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.parameters import ParameterSet
 from facelatch.l2fe.rotation import SEED_BYTES, rotation
 from facelatch.l2fe.strength import guesswork_bits
-from tools import fitting, trials
+from tools import trials
 from tools.decoding import faces
 from tools.decoding.tables import Table, watched
 from tools.evaluate import stats
@@ -97,8 +97,7 @@ def _chains(job: Job, count: int, noise: float) -> list[Chain]:
     images = trials.Protocol().enrol
     rng = np.random.default_rng([job.seed, 7])
     found = []
-    folds = list(fitting.refitted(job.sources.population, job.sources, rng, p.k))
-    for projection, held_out in watched(folds, "refresh chains"):
+    for projection, held_out in watched(job.folds, "refresh chains"):
         extractor = Extractor(replace(p, projection=projection))
         for name in np.unique(data.people[held_out]):
             rows = rng.permutation(np.flatnonzero(data.people == name))

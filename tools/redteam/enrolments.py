@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facelatch.face.encoder import unit
-from tools import fitting, trials
+from tools import trials
 from tools.decoding import faces
 from tools.redteam.part import Job
 from tools.redteam.search import Floats, Integers
@@ -41,8 +41,7 @@ def several(job: Job, times: int) -> Floats:
     data, images = job.data, trials.Protocol().enrol
     rng = np.random.default_rng([job.seed, 4])
     found = []
-    folds = fitting.refitted(job.sources.population, job.sources, rng, job.parameters.k)
-    for projection, held_out in folds:
+    for projection, held_out in job.folds:
         for name in np.unique(data.people[held_out]):
             rows = np.flatnonzero(data.people == name)
             if len(rows) >= images * times:
