@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from facelatch.face.encoder import unit
 from tools import trials
 from tools.decoding import faces
+from tools.redteam.lattices import Lattice
 from tools.redteam.part import Job
 from tools.redteam.search import Floats, Integers
 
@@ -59,3 +61,16 @@ def hide(y: Floats, basis: Integers, scale: float, rotation: Floats, rng: np.ran
 def rotations(count: int, k: int, rng: np.random.Generator) -> list[Floats]:
     """Draw the U of so many records."""
     return [faces.rotation(k, rng) for _ in range(count)]
+
+
+def shipped(job: Job, k: int) -> Lattice:
+    """Return the shipped lattice, or as many of its copies as make k."""
+    one = job.parameters.lattice.basis
+    return Lattice("shipped", np.kron(np.eye(k // len(one), dtype=np.int64), one))
+
+
+def hidden(
+    pairs: Floats, lattice: Lattice, scale: float, turned: Sequence[Floats], rng: np.random.Generator
+) -> list[list[Record]]:
+    """Hide (m, r, k) enrolment vectors; the first of each person under the first rotation, and so on."""
+    return [[hide(y, lattice.basis, scale, u, rng) for y, u in zip(pair, turned, strict=True)] for pair in pairs]

@@ -4,64 +4,36 @@
 from __future__ import annotations
 
 import math
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from facelatch.l2fe import keys
 from facelatch.l2fe.decoder import Decoder
 from facelatch.l2fe.strength import guesswork_bits
 from tools.decoding.tables import Table, watched
-from tools.redteam import chains, enrolments, joint, remnants
-from tools.redteam.enrolments import Record
+from tools.evaluate.stats import clopper_pearson
+from tools.redteam import chains, enrolments, joint, linking_costs, remnants
 from tools.redteam.joint import Joint, Together
-from tools.redteam.lattices import Lattice
+from tools.redteam.linking_costs import SAME, Effort
 from tools.redteam.part import Control, Job, Outcome
 from tools.redteam.search import Floats, Search
 from tools.redteam.unlinkability import Linkage, linkage
 
 # Of the people with two enrolments, so many teach the attacker how far two of one person lie apart.
 _TAUGHT = 1 / 3
-# Larger blocks take minutes at 2 k = 144 and gain little.
-_BLOCK = 30
 # Listing is run to its end at this k and G, and this many points of one record are listed.
 _LISTED = (24, 8.0)
-# Deviations of a coordinate between two enrolment vectors that the joint search is tried at.
-_APART = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
 # Share of the joint ball that is enumerated: where it is found, half of the work has been done on average.
 _SHARE = 0.5
-# A point is the true one if it is so near: rounding of the whitened basis leaves less.
-_SAME = 1e-3
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much is run.
-
-    Attributes:
-        people: pairs of each kind, at most.
-        listed: points of one record that are listed.
-        beams: budgets of the K-best joint search.
-        sizes: k at which it is run; the shipped one is the last.
-        finished: pairs at the smallest size on which the joint search is run to its end.
-        apart: pairs at each distance.
-        refreshes: in a chain.
-    """
-
-    people: int
-    listed: int
-    beams: tuple[int, ...]
-    sizes: tuple[int, ...]
-    finished: int
-    apart: int
-    refreshes: int = 30
-
-
-_FULL = Effort(people=60, listed=1024, beams=(1, 16, 256, 2048), sizes=(24, 48), finished=12, apart=16)
-_QUICK = Effort(people=12, listed=64, beams=(1, 16), sizes=(24,), finished=1, apart=2)
+_FULL = Effort(
+    people=60, listed=1024, beams=(1, 16, 256, 2048), sizes=(24, 48), finished=12, apart=16, block=30, near=72
+)
+_QUICK = Effort(people=12, listed=64, beams=(1, 16), sizes=(24,), finished=1, apart=2, block=20, near=24)
 
 
 @dataclass(frozen=True)
@@ -97,12 +69,12 @@ def attack(job: Job) -> Outcome:
     listing, listed = _by_listing(job, victims, effort, rng)
     joined = [_jointly(job, victims, k, effort, rng) for k in sizes]
     ended, finished = _to_the_end(job, victims, effort, rng)
-    distances, apart = _distances(job, effort, rng)
+    distances, apart = linking_costs.distances(job, effort, rng)
     rate = max(2 ** row["nodes_log2"] * _SHARE / row["seconds"] for row in finished)
-    costs, cost = _costs(job, victims, rate)
+    costs, cost = linking_costs.costs(job, victims.noise, rate)
     chain = chains.follow(job, effort.refreshes, victims.noise)
     card = remnants.carve(job, effort.refreshes, victims.pairs[:, 0])
-    controls = [*_controls(job, victims, rng), *chain.controls, *card.controls]
+    controls = [*_controls(job, victims, effort, rng), *chain.controls, *card.controls]
     figures = {
         "cost_log2": cost,
         "d_sys_at_budget": {
@@ -134,18 +106,12 @@ def _victims(found: Floats, most: int) -> Victims:
     return Victims(found[taught:][:most], noise)
 
 
-def _lattice(job: Job, k: int) -> Lattice:
-    """Return the shipped lattice, or as many of its copies as make k."""
-    one = job.parameters.lattice.basis
-    return Lattice("shipped", np.kron(np.eye(k // len(one), dtype=np.int64), one))
-
-
 def _by_listing(
     job: Job, victims: Victims, effort: Effort, rng: np.random.Generator
 ) -> tuple[Table, dict[str, object]]:
     """List the likeliest points of one record, and decode the second at each: no Argon2id run."""
     k, guesswork = _LISTED
-    lattice, spread, few = _lattice(job, k), job.parameters.spread[:k], victims.cut(k)
+    lattice, spread, few = enrolments.shipped(job, k), job.parameters.spread[:k], victims.cut(k)
     cell = 2 ** ((guesswork_bits(spread**2, 1.0) - guesswork) / k)
     scale = lattice.side / cell
     turned = enrolments.rotations(2, k, rng)
@@ -166,10 +132,10 @@ def _by_listing(
         distances = np.minimum.accumulate(np.linalg.norm(ends, axis=1))
         spent += time.perf_counter() - start
         true = both @ np.concatenate([first.w, second.w])
-        hits = np.flatnonzero(np.abs(ends - true).max(axis=1) < _SAME)
+        hits = np.flatnonzero(np.abs(ends - true).max(axis=1) < SAME)
         best = distances[[budget - 1 for budget in budgets]]
         # Linked and opened: of all pairs found the true one is the likeliest.
-        opened = len(hits) > 0 and distances[-1] > np.linalg.norm(true) - _SAME
+        opened = len(hits) > 0 and distances[-1] > np.linalg.norm(true) - SAME
         return -best, int(hits[0]) + 1 if opened else 0
 
     mated, places = zip(*(score(pair) for pair in watched(list(few.pairs), "listing, one person")), strict=True)
@@ -194,6 +160,11 @@ def _by_listing(
     return table, figures
 
 
+def _share(hit: npt.NDArray[np.bool_]) -> str:
+    low, high = clopper_pearson(int(hit.sum()), len(hit))
+    return f"{hit.mean():.0%} ({low:.0%} to {high:.0%})"
+
+
 def _columns(mated: Sequence[Floats], others: Sequence[Floats], column: int) -> tuple[Floats, Floats]:
     return np.array([row[column] for row in mated]), np.array([row[column] for row in others])
 
@@ -206,14 +177,6 @@ def _told(found: Linkage) -> str:
     return f"{found.d_sys:.2f} ({found.by_chance:.2f})"
 
 
-def _hidden(
-    pairs: Floats, lattice: Lattice, scale: float, turned: Sequence[Floats], rng: np.random.Generator
-) -> list[list[Record]]:
-    return [
-        [enrolments.hide(y, lattice.basis, scale, u, rng) for y, u in zip(pair, turned, strict=True)] for pair in pairs
-    ]
-
-
 def _jointly(
     job: Job, victims: Victims, k: int, effort: Effort, rng: np.random.Generator
 ) -> tuple[Table, dict[str, dict[str, float]]]:
@@ -221,27 +184,38 @@ def _jointly(
 
     One pair of rotations serves for all: each attacker would reduce once a pair of records.
     """
-    lattice, p, few = _lattice(job, k), job.parameters, victims.cut(k)
+    lattice, p, few = enrolments.shipped(job, k), job.parameters, victims.cut(k)
     turned = enrolments.rotations(2, k, rng)
     map_ = joint.whitening(turned, p.scale, p.spread[:k], few.noise)
     start = time.perf_counter()
-    attack = Joint(lattice.basis, map_, _BLOCK)
+    attack = Joint(lattice.basis, map_, effort.block)
     took = time.perf_counter() - start
-    kinds = [_hidden(pairs, lattice, p.scale, turned, rng) for pairs in (few.pairs, few.strangers)]
+    kinds = [enrolments.hidden(pairs, lattice, p.scale, turned, rng) for pairs in (few.pairs, few.strangers)]
     sketches = [np.array([np.concatenate([r.c for r in pair]) for pair in kind]) for kind in kinds]
     truth = np.array([np.concatenate([r.w for r in pair]) for pair in kinds[0]]) @ map_.T
     rows, found = [], []
+    shares: dict[str, float] = {}
     for beam in watched(effort.beams, f"joint search, 2 k = {2 * k}"):
         own, others = (attack.nearest(kind, beam) for kind in sketches)
-        hit = np.abs(own - truth).max(axis=1) < _SAME
-        nearer = np.linalg.norm(own, axis=1) < np.linalg.norm(truth, axis=1) - _SAME
+        hit = np.abs(own - truth).max(axis=1) < SAME
+        nearer = np.linalg.norm(own, axis=1) < np.linalg.norm(truth, axis=1) - SAME
         one = linkage(-np.linalg.norm(own, axis=1), -np.linalg.norm(others, axis=1), job.seed)
         found.append(one)
+        shares[str(beam)] = float(hit.mean())
         nodes = math.log2(2 * k * beam)
-        rows.append([str(beam), f"{nodes:.1f}", _told(one), f"{hit.mean():.0%}", f"{nearer.mean():.0%}"])
+        rows.append([str(beam), f"{nodes:.1f}", _told(one), _share(hit), f"{nearer.mean():.0%}"])
     title = f"Two records as one lattice, 2 k = {2 * k}, {len(truth)} pairs of each kind; reduced in {took:.1f} s"
-    columns = ["beam", "log2 of partial points", "D_sys (by chance)", "both faces found", "a false pair was nearer"]
-    return Table(title, columns, rows), _by_budget(effort.beams, found)
+    columns = [
+        "beam",
+        "log2 of partial points",
+        "D_sys (by chance)",
+        "both faces found (95 %)",
+        "a false pair was nearer",
+    ]
+    figures = _by_budget(effort.beams, found)
+    for budget, share in shares.items():
+        figures[budget]["found"] = share
+    return Table(title, columns, rows), figures
 
 
 def _to_the_end(
@@ -249,12 +223,12 @@ def _to_the_end(
 ) -> tuple[Table, list[dict[str, float]]]:
     """Enumerate the joint ball up to the true pair, at the smallest k."""
     k, p = effort.sizes[0], job.parameters
-    lattice, few = _lattice(job, k), victims.cut(k)
+    lattice, few = enrolments.shipped(job, k), victims.cut(k)
     found: list[dict[str, float]] = []
     for pair in watched(list(few.pairs[: effort.finished]), f"joint search to its end, 2 k = {2 * k}"):
         turned = enrolments.rotations(2, k, rng)
         map_ = joint.whitening(turned, p.scale, p.spread[:k], few.noise)
-        (records,) = _hidden(pair[None], lattice, p.scale, turned, rng)
+        (records,) = enrolments.hidden(pair[None], lattice, p.scale, turned, rng)
         together = Together(np.concatenate([r.c for r in records]), map_)
         reach = float(np.linalg.norm(map_ @ np.concatenate([r.w for r in records])))
         start = time.perf_counter()
@@ -283,122 +257,10 @@ def _to_the_end(
     ), found
 
 
-def _distances(job: Job, effort: Effort, rng: np.random.Generator) -> tuple[Table, list[dict[str, float]]]:
-    """Tell at which distance of two y the shipped k gives way to what is run here, and what the formulas say."""
-    k = job.parameters.k
-    lattice, beam = _lattice(job, k), effort.beams[-1]
-    found: list[dict[str, float]] = []
-    for apart in watched(_APART[-1:] if job.quick else _APART, f"distance of two enrolments, 2 k = {2 * k}"):
-        start = time.perf_counter()
-        share, volume = _found_at(job, lattice, apart, effort.apart, beam, rng)
-        guess = joint.estimate(2 * k, volume)
-        found.append(
-            {
-                "deviation": apart,
-                "distance": apart * math.sqrt(k),
-                "found": share,
-                "seconds_a_pair": (time.perf_counter() - start),
-                "block": guess.block or 2 * k,
-                "enumeration_log2": guess.enumeration,
-                "sieve_log2": guess.sieve,
-            }
-        )
-    rows = [
-        [
-            f"{row['deviation']:g}",
-            f"{row['distance']:.1f}",
-            f"{row['found']:.0%}",
-            f"{row['seconds_a_pair']:.0f}",
-            f"{row['block']:.0f}",
-            f"{row['enumeration_log2']:.0f}",
-            f"{row['sieve_log2']:.0f}",
-        ]
-        for row in found
-    ]
-    columns = ["deviation of a coordinate", "distance of the two y", f"both faces found by a beam of {beam}"]
-    columns += [f"s for the reduction and {effort.apart} pairs", "block size that is estimated to find it"]
-    columns += ["log2 of partial points to enumerate one block", "log2 of operations to sieve one"]
-    return Table(f"How near two enrolments must be: made-up people, shipped k = {k}", columns, rows), found
-
-
-def _found_at(
-    job: Job, lattice: Lattice, apart: float, count: int, beam: int, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Share of made-up pairs that lie so far apart and are found jointly, and log2 of the joint cell's volume."""
-    p, k = job.parameters, job.parameters.k
-    # Rounding of w is noise as well.
-    noise = apart**2 / 2 + 1 / (12 * p.scale**2)
-    turned = enrolments.rotations(2, k, rng)
-    map_ = joint.whitening(turned, p.scale, p.spread, noise)
-    people = p.spread * rng.normal(size=(count, 1, k)) + apart / math.sqrt(2) * rng.normal(size=(count, 2, k))
-    hidden = _hidden(people, lattice, p.scale, turned, rng)
-    own = Joint(lattice.basis, map_, _BLOCK).nearest(
-        np.array([np.concatenate([r.c for r in pair]) for pair in hidden]), beam
-    )
-    truth = np.array([np.concatenate([r.w for r in pair]) for pair in hidden]) @ map_.T
-    hit = np.abs(own - truth).max(axis=1) < _SAME
-    return float(hit.mean()), joint.log2_volume(lattice.basis, map_)
-
-
-def _costs(job: Job, victims: Victims, rate: float) -> tuple[Table, dict[str, object]]:
-    """Lay the attacks' costs side by side at the shipped k, in bits; ``rate`` is of partial points a second."""
-    p, k = job.parameters, job.parameters.k
-    start = time.perf_counter()
-    keys.stretch(b"guess", pepper=bytes(32), binding=(b"",), salt=secrets.token_bytes(16), cost=p.argon2id)
-    guess = time.perf_counter() - start
-    search = guesswork_bits(p.spread**2, p.cell)
-    decode = _decode_seconds(job)
-    saved = math.log2(guess / decode)
-    rng = np.random.default_rng([job.seed, 6])
-    lattice = _lattice(job, k)
-    records: dict[str, dict[str, float]] = {}
-    for count in (2, 3):
-        map_ = joint.whitening(enrolments.rotations(count, k, rng), p.scale, p.spread, victims.noise)
-        volume = joint.log2_volume(lattice.basis, map_)
-        guessed = joint.estimate(count * k, volume)
-        records[str(count)] = {
-            "ambiguity_log2": joint.ambiguity(count * k, volume),
-            "block": guessed.block or count * k,
-            "enumeration_log2": guessed.enumeration,
-            "sieve_log2": guessed.sieve,
-        }
-    rows = [
-        ["search of one record", f"2^{search:.1f} Argon2id runs of {guess:.2f} s", f"{search:.1f}"],
-        ["two records, by listing", f"2^{search:.1f} decodes of {1e3 * decode:.2f} ms", f"{search - saved:.1f}"],
-    ]
-    for number, one in records.items():
-        work = f"blocks of {one['block']:.0f}: 2^{one['enumeration_log2']:.0f} partial points, "
-        work += f"or a sieve of 2^{one['sieve_log2']:.0f} operations; false pairs: 2^{one['ambiguity_log2']:.0f}"
-        name = f"{number} records as one lattice, estimate"
-        rows.append([name, work, f"{one['enumeration_log2'] - math.log2(rate * guess):.1f}"])
-    cost = {
-        "search_argon2id_runs": search,
-        "listing_decodes": search,
-        "listing_in_argon2id_runs": search - saved,
-        "argon2id_seconds": guess,
-        "decode_seconds": decode,
-        "partial_points_a_second": rate,
-        "joint": records,
-    }
-    title = f"What linking costs at the shipped set, k = {k}"
-    return Table(title, ["attack", "cost", "log2 of it, in Argon2id runs' time"], rows), cost
-
-
-def _decode_seconds(job: Job) -> float:
-    """Time of one decode among many, by the agent's own decoder."""
-    p = job.parameters
-    decode = Decoder(p.lattice.basis, p.beam, p.lattice.copies)
-    targets = np.random.default_rng(job.seed).uniform(0, p.lattice.modulus, (4 if job.quick else 64, p.k))
-    start = time.perf_counter()
-    decode(targets, math.inf, 1)
-    return (time.perf_counter() - start) / len(targets)
-
-
-def _controls(job: Job, victims: Victims, rng: np.random.Generator) -> list[Control]:
+def _controls(job: Job, victims: Victims, effort: Effort, rng: np.random.Generator) -> list[Control]:
     """Weaken the records: no rotation, and a fresh rotation of the same y."""
-    k = job.parameters.k
     d_sys = one_rotation(job, victims, rng)
-    share, _ = _found_at(job, _lattice(job, k), 0.0, 2 if job.quick else 16, 16, rng)
+    share, _ = linking_costs.found_at(job, effort.near, 0.0, effort, 16, rng)
     return [
         Control(f"U = identity: records of one person are linked by one decode (D_sys {d_sys:.2f})", d_sys > 0.9),
         Control(f"a refresh under a fresh U of the same y: both faces found at once ({share:.0%})", share > 0.9),
@@ -408,11 +270,11 @@ def _controls(job: Job, victims: Victims, rng: np.random.Generator) -> list[Cont
 def one_rotation(job: Job, victims: Victims, rng: np.random.Generator) -> float:
     """D_sys where all records share one rotation: c_1 - c_2 is then a lattice point plus what separates two looks."""
     p, k = job.parameters, job.parameters.k
-    lattice, same = _lattice(job, k), [np.eye(k)] * 2
+    lattice, same = enrolments.shipped(job, k), [np.eye(k)] * 2
     decode = Decoder(p.lattice.basis, p.beam, p.lattice.copies)
     scores = []
     for pairs in (victims.pairs, victims.strangers):
-        hidden = _hidden(pairs, lattice, p.scale, same, rng)
+        hidden = enrolments.hidden(pairs, lattice, p.scale, same, rng)
         targets = np.array([first.c - second.c for first, second in hidden], dtype=np.float64)
         near = targets - np.rint(targets @ np.linalg.inv(lattice.basis)) @ lattice.basis
         scores.append(-np.array([row[0].distance for row in decode(near, math.inf, 1)]))

@@ -40,7 +40,8 @@ def local(mated: Floats, other: Floats) -> tuple[Floats, Floats]:
         other: (n,) of pairs of two people; both kinds are taken for equally likely beforehand (omega = 1).
     """
     pooled = np.concatenate([mated, other])
-    bins = max(2, min(len(mated), len(other)) // _IN_A_BIN)
+    # An even number: where the kinds lie apart, they part at an edge.
+    bins = max(2, 2 * (min(len(mated), len(other)) // (2 * _IN_A_BIN)))
     edges = np.unique(np.quantile(pooled, np.linspace(0, 1, bins + 1))[1:-1])
     own, others = (
         np.bincount(np.searchsorted(edges, s, side="right"), minlength=len(edges) + 1) for s in (mated, other)
