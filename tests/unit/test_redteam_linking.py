@@ -85,13 +85,21 @@ def test_points_are_listed_from_the_likeliest_on_and_the_true_one_is_among_them(
     assert np.any(np.abs(listed - map_ @ record.w).max(axis=1) < 1e-3)
 
 
-def test_nearer_records_are_estimated_to_be_easier_and_never_easier_than_the_smallest_block() -> None:
-    blocks = [joint.estimate(144, 144 * bits).block for bits in (2.2, 2.5, 3.0)]
-    assert blocks == sorted((block for block in blocks if block is not None), reverse=True)
-    assert joint.estimate(144, 144 * 9.0).block == 50
-    hopeless = joint.estimate(60, 0.0)
-    assert hopeless.block is None
-    assert hopeless.sieve == pytest.approx(0.292 * 60 + 16.4)
+def test_the_beam_is_estimated_as_those_it_finds_say() -> None:
+    k = 24
+    lattice, rng = lattices.leeches(k), np.random.default_rng(8)
+    scale = lattice.side / P.cell
+    turned = enrolments.rotations(2, k, rng)
+    map_ = joint.whitening(turned, scale, P.spread[:k], 0.2)
+    hidden = enrolments.hidden(people(80, k, 0.2), lattice, scale, turned, rng)
+    attack = Joint(lattice.basis, map_, 20)
+    truth = np.array([np.concatenate([r.w for r in pair]) for pair in hidden]) @ map_.T
+    own = attack.nearest(np.array([np.concatenate([r.c for r in pair]) for pair in hidden]), 16)
+    hits = np.abs(own - truth).max(axis=1) < 1e-3
+    needed = attack.needed(truth)
+    assert hits[needed < 2].mean() > 0.9
+    assert hits[needed > 6].mean() < 0.1
+    assert np.all(attack.needed(0.01 * truth) == 0)
 
 
 def test_ambiguity_is_that_of_the_strength_estimate() -> None:

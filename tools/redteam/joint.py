@@ -22,8 +22,6 @@ from tools.redteam.search import Floats, Integers
 
 # fpylll reduces whole numbers: whitened coordinates are rounded to so many steps.
 _STEPS = 1 << 32
-# Smallest block size that the formula for what a reduction reaches is good for.
-_LEAST_BLOCK = 50
 # What is left of the variance between people where a look's noise is most of it.
 _LEAST_VARIANCE = 1e-3
 
@@ -88,11 +86,20 @@ class Joint:
         self._unit = _STEPS / float(np.abs(whitened).max())
         self._reduced = bases.reduced(np.rint(whitened * self._unit).astype(np.int64), block)
 
-    @property
-    def profile(self) -> Floats:
-        """Length of each reduced vector's part that is orthogonal to those before it, in whitened units."""
-        lengths: Floats = np.abs(np.diag(np.linalg.qr(self._reduced.T.astype(np.float64))[1])) / self._unit
-        return lengths
+    def needed(self, hidden: Floats) -> Floats:
+        """Estimate the log2 of the beam at which each of (m, r k) whitened true points survives every level.
+
+        At each level it must be among the best partial points; as many of these are better as fit into the ball
+        through it, by volume (the Gaussian heuristic).
+        """
+        q, r = np.linalg.qr(self._reduced.T.astype(np.float64))
+        lengths = np.abs(np.diag(r))[::-1] / self._unit
+        levels = np.arange(1, len(lengths) + 1)
+        balls = np.array([0.5 * n * math.log2(math.pi) - math.lgamma(n / 2 + 1) / math.log(2) for n in levels])
+        squared = np.cumsum((hidden @ q)[:, ::-1] ** 2, axis=1)
+        better: Floats = balls - np.cumsum(np.log2(lengths)) + 0.5 * levels * np.log2(squared)
+        most: Floats = np.maximum(better.max(axis=1), 0.0)
+        return most
 
     def nearest(self, sketches: Integers, beam: int) -> Floats:
         """Return what the likeliest points found hide, (m, r k) in whitened coordinates, of (m, r k) sketches.
@@ -111,49 +118,6 @@ class Joint:
             (target - np.stack([candidate.point for candidate in row])) / self._unit
             for target, row in zip(targets, found, strict=True)
         ]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What it takes to find a planted point, by the literature's formulas; nothing of it was run.
-
-    Attributes:
-        block: block size of the reduction that finds it; None where not even one as large as the lattice does.
-        enumeration: log2 of the partial points visited by the enumeration of one block.
-        sieve: log2 of the operations of a sieve of one block, whose memory is about 2^(0.21 block) vectors.
-    """
-
-    block: int | None
-    enumeration: float
-    sieve: float
-
-
-def estimate(dimension: int, log2_volume: float, deviation: float = 1.0) -> Estimate:
-    """Estimate the reduction that finds a point planted at ``deviation`` in each coordinate.
-
-    The block size is that at which the point's projection onto a block is shorter than the block's first vector
-    (Alkim, Ducas, Poeppelmann, Schwabe, "Post-quantum key exchange", USENIX Security 2016). Costs of a block: pruned
-    enumeration as fitted by Albrecht, Player and Scott (J. Math. Cryptol. 2015), 2^(0.1839 b log2 b - 0.995 b + 16.25);
-    sieving 2^(0.292 b + 16.4) (Becker, Ducas, Gama, Laarhoven, SODA 2016). A lattice that needs a block of its whole
-    dimension is told at that.
-
-    Args:
-        dimension: of the lattice.
-        log2_volume: of its cell, whitened.
-        deviation: of what is sought from what was expected.
-    """
-    block = next(
-        (b for b in range(_LEAST_BLOCK, dimension + 1) if _reaches(b, dimension, log2_volume, deviation)), None
-    )
-    b = block or dimension
-    return Estimate(block, 0.1839 * b * math.log2(b) - 0.995 * b + 16.25, 0.292 * b + 16.4)
-
-
-def _reaches(block: int, dimension: int, log2_volume: float, deviation: float) -> bool:
-    root = (math.pi * block) ** (1 / block) * block / (2 * math.pi * math.e)
-    log2_delta = math.log2(root) / (2 * (block - 1))
-    found = (2 * block - dimension) * log2_delta + log2_volume / dimension
-    return math.log2(math.sqrt(block) * deviation) <= found
 
 
 def ambiguity(dimension: int, log2_volume: float) -> float:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,14 @@ _SHARE = 0.5
 
 
 _FULL = Effort(
-    people=60, listed=1024, beams=(1, 16, 256, 2048), sizes=(24, 48), finished=12, apart=16, block=30, near=72
+    people=60,
+    listed=1024,
+    beams=(1, 1 << 8, 1 << 11, 1 << 14),
+    sizes=(24, 48),
+    finished=12,
+    apart=16,
+    block=30,
+    near=72,
 )
 _QUICK = Effort(people=12, listed=64, beams=(1, 16), sizes=(24,), finished=1, apart=2, block=20, near=24)
 
@@ -70,8 +78,8 @@ def attack(job: Job) -> Outcome:
     joined = [_jointly(job, victims, k, effort, rng) for k in sizes]
     ended, finished = _to_the_end(job, victims, effort, rng)
     distances, apart = linking_costs.distances(job, effort, rng)
-    rate = max(2 ** row["nodes_log2"] * _SHARE / row["seconds"] for row in finished)
-    costs, cost = linking_costs.costs(job, victims.noise, rate)
+    each = joined[-1][1]["seconds_a_partial_point"]
+    costs, cost = linking_costs.costs(job, victims.noise, enrolments.several(job, 3), effort, each)
     chain = chains.follow(job, effort.refreshes, victims.noise)
     card = remnants.carve(job, effort.refreshes, victims.pairs[:, 0])
     controls = [*_controls(job, victims, effort, rng), *chain.controls, *card.controls]
@@ -79,11 +87,12 @@ def attack(job: Job) -> Outcome:
         "cost_log2": cost,
         "d_sys_at_budget": {
             "listing": listed["d_sys"],
-            **{f"joint_k{k}": found for k, (_, found) in zip(sizes, joined, strict=True)},
+            **{f"joint_k{k}": found["beams"] for k, (_, found) in zip(sizes, joined, strict=True)},
         },
         "pairs": len(victims.pairs),
         "noise": victims.noise,
         "listing": listed,
+        "joint": {f"k{k}": found for k, (_, found) in zip(sizes, joined, strict=True)},
         "joint_to_the_end": finished,
         "distance": apart,
         "chain": chain.figures,
@@ -179,7 +188,7 @@ def _told(found: Linkage) -> str:
 
 def _jointly(
     job: Job, victims: Victims, k: int, effort: Effort, rng: np.random.Generator
-) -> tuple[Table, dict[str, dict[str, float]]]:
+) -> tuple[Table, dict[str, Any]]:
     """Search two records as one lattice, K-best, at the shipped cell.
 
     One pair of rotations serves for all: each attacker would reduce once a pair of records.
@@ -193,28 +202,27 @@ def _jointly(
     kinds = [enrolments.hidden(pairs, lattice, p.scale, turned, rng) for pairs in (few.pairs, few.strangers)]
     sketches = [np.array([np.concatenate([r.c for r in pair]) for pair in kind]) for kind in kinds]
     truth = np.array([np.concatenate([r.w for r in pair]) for pair in kinds[0]]) @ map_.T
-    rows, found = [], []
-    shares: dict[str, float] = {}
+    needed = attack.needed(truth)
+    rows, found, shares = [], [], []
     for beam in watched(effort.beams, f"joint search, 2 k = {2 * k}"):
+        start = time.perf_counter()
         own, others = (attack.nearest(kind, beam) for kind in sketches)
+        each = (time.perf_counter() - start) / (2 * len(truth))
         hit = np.abs(own - truth).max(axis=1) < SAME
-        nearer = np.linalg.norm(own, axis=1) < np.linalg.norm(truth, axis=1) - SAME
         one = linkage(-np.linalg.norm(own, axis=1), -np.linalg.norm(others, axis=1), job.seed)
         found.append(one)
-        shares[str(beam)] = float(hit.mean())
-        nodes = math.log2(2 * k * beam)
-        rows.append([str(beam), f"{nodes:.1f}", _told(one), _share(hit), f"{nearer.mean():.0%}"])
-    title = f"Two records as one lattice, 2 k = {2 * k}, {len(truth)} pairs of each kind; reduced in {took:.1f} s"
-    columns = [
-        "beam",
-        "log2 of partial points",
-        "D_sys (by chance)",
-        "both faces found (95 %)",
-        "a false pair was nearer",
-    ]
-    figures = _by_budget(effort.beams, found)
-    for budget, share in shares.items():
-        figures[budget]["found"] = share
+        shares.append(float(hit.mean()))
+        survive = float(np.mean(needed <= math.log2(beam)))
+        rows.append([f"2^{beam.bit_length() - 1}", f"{each:.2f}", _told(one), _share(hit), f"{survive:.0%}"])
+    title = f"Two records as one lattice, 2 k = {2 * k}, {len(truth)} pairs of each kind; reduced in {took:.1f} s; "
+    title += f"beam needed, by estimate: median 2^{np.median(needed):.1f}, p5 2^{np.quantile(needed, 0.05):.1f}"
+    columns = ["beam", "s a pair", "D_sys (by chance)", "both faces found (95 %)", "by estimate"]
+    figures: dict[str, Any] = {
+        "beams": _by_budget(effort.beams, found),
+        "found": dict(zip(map(str, effort.beams), shares, strict=True)),
+        "beam_needed_log2": {"median": float(np.median(needed)), "p5": float(np.quantile(needed, 0.05))},
+        "seconds_a_partial_point": each / (2 * k * beam),
+    }
     return Table(title, columns, rows), figures
 
 

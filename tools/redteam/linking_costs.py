@@ -17,6 +17,7 @@ from tools.decoding.tables import Table, watched
 from tools.redteam import enrolments, joint
 from tools.redteam.joint import Joint
 from tools.redteam.part import Job
+from tools.redteam.search import Floats
 
 # Deviations of a coordinate between two enrolment vectors that the joint search is tried at.
 _APART = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -52,47 +53,26 @@ class Effort:
 
 
 def distances(job: Job, effort: Effort, rng: np.random.Generator) -> tuple[Table, list[dict[str, float]]]:
-    """Tell at which distance of two y the shipped k gives way to what is run here, and what the formulas say."""
-    k = job.parameters.k
-    beam = effort.beams[-1]
+    """Tell what beam the shipped k asks for, by the distance of two y."""
+    k, beam = job.parameters.k, effort.beams[len(effort.beams) // 2]
     found: list[dict[str, float]] = []
     for apart in watched(_APART[-1:] if job.quick else _APART, f"distance of two enrolments, 2 k = {2 * k}"):
-        start = time.perf_counter()
-        share, volume = found_at(job, k, apart, effort, beam, rng)
-        guess = joint.estimate(2 * k, volume)
-        found.append(
-            {
-                "deviation": apart,
-                "distance": apart * math.sqrt(k),
-                "found": share,
-                "seconds_a_pair": (time.perf_counter() - start),
-                "block": guess.block or 2 * k,
-                "enumeration_log2": guess.enumeration,
-                "sieve_log2": guess.sieve,
-            }
-        )
+        share, needed = found_at(job, k, apart, effort, beam, rng)
+        found.append({"deviation": apart, "distance": apart * math.sqrt(k), "found": share, "beam_needed_log2": needed})
     rows = [
-        [
-            f"{row['deviation']:g}",
-            f"{row['distance']:.1f}",
-            f"{row['found']:.0%}",
-            f"{row['seconds_a_pair']:.0f}",
-            f"{row['block']:.0f}",
-            f"{row['enumeration_log2']:.0f}",
-            f"{row['sieve_log2']:.0f}",
-        ]
+        [f"{row['deviation']:g}", f"{row['distance']:.1f}", f"{row['found']:.0%}", f"2^{row['beam_needed_log2']:.1f}"]
         for row in found
     ]
     columns = ["deviation of a coordinate", "distance of the two y", f"both faces found by a beam of {beam}"]
-    columns += [f"s for the reduction and {effort.apart} pairs", "block size that is estimated to find it"]
-    columns += ["log2 of partial points to enumerate one block", "log2 of operations to sieve one"]
-    return Table(f"How near two enrolments must be: made-up people, shipped k = {k}", columns, rows), found
+    columns += ["median beam needed, by estimate"]
+    title = f"How near two enrolments are: {effort.apart} made-up pairs each, shipped k = {k}"
+    return Table(title, columns, rows), found
 
 
 def found_at(
     job: Job, k: int, apart: float, effort: Effort, beam: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Share of made-up pairs that lie so far apart and are found jointly, and log2 of the joint cell's volume."""
+    """Share of made-up pairs that lie so far apart and are found jointly, and the log2 of the median beam needed."""
     p, lattice, spread = job.parameters, enrolments.shipped(job, k), job.parameters.spread[:k]
     # Rounding of w is noise as well.
     noise = apart**2 / 2 + 1 / (12 * p.scale**2)
@@ -101,52 +81,62 @@ def found_at(
     count = effort.apart
     people = spread * rng.normal(size=(count, 1, k)) + apart / math.sqrt(2) * rng.normal(size=(count, 2, k))
     hidden = enrolments.hidden(people, lattice, p.scale, turned, rng)
-    own = Joint(lattice.basis, map_, effort.block).nearest(
-        np.array([np.concatenate([r.c for r in pair]) for pair in hidden]), beam
-    )
+    attack = Joint(lattice.basis, map_, effort.block)
+    own = attack.nearest(np.array([np.concatenate([r.c for r in pair]) for pair in hidden]), beam)
     truth = np.array([np.concatenate([r.w for r in pair]) for pair in hidden]) @ map_.T
     hit = np.abs(own - truth).max(axis=1) < SAME
-    return float(hit.mean()), joint.log2_volume(lattice.basis, map_)
+    return float(hit.mean()), float(np.median(attack.needed(truth)))
 
 
-def costs(job: Job, noise: float, rate: float) -> tuple[Table, dict[str, object]]:
-    """Lay the attacks' costs side by side at the shipped k, in bits; ``rate`` is of partial points a second."""
+def costs(job: Job, noise: float, people: Floats, effort: Effort, each: float) -> tuple[Table, dict[str, object]]:
+    """Lay the attacks' costs side by side at the shipped k, in bits.
+
+    Args:
+        job: what is attacked.
+        noise: variance of a coordinate of an enrolment vector about its person.
+        people: (m, 3, k) three enrolments each; two records take the first two.
+        effort: how much is run.
+        each: seconds for a partial point of the joint search.
+    """
     p, k = job.parameters, job.parameters.k
     start = time.perf_counter()
     keys.stretch(b"guess", pepper=bytes(32), binding=(b"",), salt=secrets.token_bytes(16), cost=p.argon2id)
     guess = time.perf_counter() - start
     search = guesswork_bits(p.spread**2, p.cell)
     decode = _decode_seconds(job)
-    saved = math.log2(guess / decode)
+    listing = search + math.log2(decode / guess)
     rng = np.random.default_rng([job.seed, 6])
     lattice = enrolments.shipped(job, k)
-    records: dict[str, dict[str, float]] = {}
-    for count in (2, 3):
-        map_ = joint.whitening(enrolments.rotations(count, k, rng), p.scale, p.spread, noise)
-        volume = joint.log2_volume(lattice.basis, map_)
-        guessed = joint.estimate(count * k, volume)
-        records[str(count)] = {
-            "ambiguity_log2": joint.ambiguity(count * k, volume),
-            "block": guessed.block or count * k,
-            "enumeration_log2": guessed.enumeration,
-            "sieve_log2": guessed.sieve,
-        }
     rows = [
         ["search of one record", f"2^{search:.1f} Argon2id runs of {guess:.2f} s", f"{search:.1f}"],
-        ["two records, by listing", f"2^{search:.1f} decodes of {1e3 * decode:.2f} ms", f"{search - saved:.1f}"],
+        ["two records, by listing one", f"2^{search:.1f} decodes of {1e3 * decode:.2f} ms", f"{listing:.1f}"],
     ]
-    for number, one in records.items():
-        work = f"blocks of {one['block']:.0f}: 2^{one['enumeration_log2']:.0f} partial points, "
-        work += f"or a sieve of 2^{one['sieve_log2']:.0f} operations; false pairs: 2^{one['ambiguity_log2']:.0f}"
-        name = f"{number} records as one lattice, estimate"
-        rows.append([name, work, f"{one['enumeration_log2'] - math.log2(rate * guess):.1f}"])
-    cost = {
+    records: dict[str, dict[str, float]] = {}
+    for count in (2,) if job.quick else (2, 3):
+        turned = enrolments.rotations(count, k, rng)
+        map_ = joint.whitening(turned, p.scale, p.spread, noise)
+        w = p.scale * np.concatenate([people[:, number] @ u.T for number, u in enumerate(turned)], axis=1)
+        needed = Joint(lattice.basis, map_, effort.block).needed(w @ map_.T)
+        points = np.log2(count * k) + needed
+        middle, low = float(np.median(points)), float(np.quantile(points, 0.05))
+        left = joint.ambiguity(count * k, joint.log2_volume(lattice.basis, map_))
+        seconds = math.log2(each / guess)
+        records[str(count)] = {
+            "ambiguity_log2": left,
+            "partial_points_log2": middle,
+            "partial_points_p5_log2": low,
+            "in_argon2id_runs": middle + seconds,
+        }
+        work = f"2^{middle:.1f} partial points (p5 2^{low:.1f}) by estimate, as likely pairs beside the true one: "
+        name = f"{count} records as one lattice"
+        rows.append([name, work + f"2^{left:.0f}", f"{middle + seconds:.1f} (p5 {low + seconds:.1f})"])
+    cost: dict[str, object] = {
         "search_argon2id_runs": search,
         "listing_decodes": search,
-        "listing_in_argon2id_runs": search - saved,
+        "listing_in_argon2id_runs": listing,
         "argon2id_seconds": guess,
         "decode_seconds": decode,
-        "partial_points_a_second": rate,
+        "partial_point_seconds": each,
         "joint": records,
     }
     title = f"What linking costs at the shipped set, k = {k}"
