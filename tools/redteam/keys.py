@@ -39,8 +39,7 @@ def attack(job: Job) -> Outcome:
     }
     both = morphed["blend"]["both_open"]
     said = [
-        f"A blend of two people's faces, enrolled as one, opens for both of them in {both:.0%} of cases: whoever "
-        "enrols must see who stands before the camera.",
+        f"Two people's looks blended into one enrolment opened for both of them in {both:.0%} of cases.",
         "An old copy of the card brings back removed users and forgets failed attempts: revoke a key where it is "
         "trusted.",
     ]

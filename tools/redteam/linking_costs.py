@@ -130,8 +130,12 @@ def costs(job: Job, noise: float, people: Floats, effort: Effort, each: float) -
         work = f"2^{middle:.1f} partial points (p5 2^{low:.1f}) by estimate, as likely pairs beside the true one: "
         name = f"{count} records as one lattice"
         rows.append([name, work + f"2^{left:.0f}", f"{middle + seconds:.1f} (p5 {low + seconds:.1f})"])
+    # Their difference is known at once, and with it half of the first one's noise; no guess at either is confirmed.
+    one_u = guesswork_bits(np.maximum(p.spread**2 - noise / 2, np.finfo(np.float64).tiny), p.cell)
+    rows.append(["2 records under one U", f"linked by one decode; then 2^{one_u:.1f} Argon2id runs", f"{one_u:.1f}"])
     cost: dict[str, object] = {
         "search_argon2id_runs": search,
+        "one_rotation_argon2id_runs": one_u,
         "listing_decodes": search,
         "listing_in_argon2id_runs": listing,
         "argon2id_seconds": guess,
