@@ -14,10 +14,11 @@ from facelatch import parameters
 from facelatch.errors import FacelatchError
 from tools import dataset, fitting, options
 from tools.redteam import report
+from tools.redteam.inversion.attack import invert
 from tools.redteam.part import Job, Outcome
 from tools.redteam.study import compare_lattices
 
-PARTS: dict[str, Callable[[Job], Outcome]] = {}
+PARTS: dict[str, Callable[[Job], Outcome]] = {"inversion": invert}
 # Only run where they are named.
 ASIDE: dict[str, Callable[[Job], Outcome]] = {"lattices": compare_lattices}
 
