@@ -8,6 +8,7 @@ gradient of the encoders themselves then bring the picture's own embedding to th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +27,12 @@ Singles = npt.NDArray[np.float32]
 EIGENFACES = 400
 # Of the mean variance of a coordinate: a plateau from a tenth to ten times as much.
 _RIDGE = 0.02
-# Steps, their size in deviations of a weight, what a weight's distance from the first sketch costs beside the cosine,
-# and pictures at a time, which is what the processor's cache holds.
+# Steps, their size in deviations of a weight, and what a weight's distance from the first sketch costs beside the cosine.
 STEPS = 6
 _STRIDE = 0.2
 _STAY = 0.05
-_BATCH = 8
+# Pictures at a time: what the processor's cache holds.
+BATCH = 8
 # The regression errs towards the mean face, and its sketch is that much too pale.
 _BOLD = 2.0
 # Adam's usual constants, the second shortened to suit few steps (Kingma and Ba, arXiv 1412.6980).
@@ -83,9 +84,15 @@ class Artist:
 
 
 class Refiner:
-    """Improves weights by the encoders' own gradient."""
+    """Improves weights by the encoders' own gradient.
 
-    def __init__(self, artist: Artist) -> None:
+    Args:
+        artist: draws.
+        steps: down the gradient.
+        batch: pictures at a time.
+    """
+
+    def __init__(self, artist: Artist, steps: int = STEPS, batch: int = BATCH) -> None:
         # JAX is of the build extra, and takes a while to start.
         import jax
         import jax.numpy as jnp
@@ -102,27 +109,31 @@ class Refiner:
             return _STAY * jnp.sum(jnp.mean((c - first) ** 2, axis=1)) - cosines
 
         slope = jax.jit(jax.grad(cost))
-        self._slope = lambda c, first, wanted: np.asarray(slope(c, first, wanted, held))
+        self._slope: Callable[..., Any] = lambda c, first, wanted: np.asarray(slope(c, first, wanted, held))
         self._artist = artist
+        self._steps = steps
+        self._batch = batch
 
-    def __call__(self, wanted: Floats, label: str, steps: int = STEPS) -> Floats:
+    def __call__(self, wanted: Floats, label: str) -> Floats:
         """Return weights (m, n) whose pictures embed near to (m, d) wanted unit embeddings."""
         first = _BOLD * self._artist.sketch(wanted)
         # A shorter batch would be compiled anew.
-        rows = np.resize(np.arange(len(wanted)), -(-len(wanted) // _BATCH) * _BATCH).reshape(-1, _BATCH)
+        rows = np.resize(np.arange(len(wanted)), -(-len(wanted) // self._batch) * self._batch)
         refined = first.copy()
-        for chosen in watched(rows, label):
-            refined[chosen] = self._descend(first[chosen].astype(np.float32), wanted[chosen].astype(np.float32), steps)
+        for start in watched(range(0, len(rows), self._batch), label):
+            chosen = rows[start : start + self._batch]
+            refined[chosen] = self._descend(first[chosen].astype(np.float32), wanted[chosen].astype(np.float32))
         return refined
 
-    def _descend(self, first: Singles, wanted: Singles, steps: int) -> Singles:
-        c, speed, scale = first, np.zeros_like(first), np.zeros_like(first)
-        for step in range(1, steps + 1):
-            slope = self._slope(c, first, wanted)
-            speed = _MOMENTUM * speed + (1 - _MOMENTUM) * slope
-            scale = _SCALE * scale + (1 - _SCALE) * slope**2
-            size = np.sqrt(scale / (1 - _SCALE**step)) + _TINY
-            c = (c - _STRIDE * speed / (1 - _MOMENTUM**step) / size).astype(np.float32)
+    def _descend(self, first: Singles, wanted: Singles) -> Singles:
+        c = first
+        speed = scale = np.zeros_like(first)
+        for step in range(1, self._steps + 1):
+            slope: Singles = self._slope(c, first, wanted)
+            speed = speed + np.float32(1 - _MOMENTUM) * (slope - speed)
+            scale = scale + np.float32(1 - _SCALE) * (slope**2 - scale)
+            size = np.sqrt(scale / np.float32(1 - _SCALE**step)) + np.float32(_TINY)
+            c = c - np.float32(_STRIDE / (1 - _MOMENTUM**step)) * speed / size
         return c
 
 

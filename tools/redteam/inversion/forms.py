@@ -113,14 +113,18 @@ class LweExtractor:
         return Helper((s @ self._a.T + w) % Q, s[:, : self._unknowns // 2])
 
     def estimate(self, stored: Helper) -> Floats:
-        """Solve for s, subtract, and fill in the insignificant coordinates by their mean given the others."""
+        """Fill in the insignificant coordinates by their mean given the others."""
+        rows = np.eye(len(self._a))[~self._free]
+        return units(self._prior.given(rows, self.noise(stored)[:, ~self._free] / STEPS))[None]
+
+    def noise(self, stored: Helper) -> Integers:
+        """Solve for s and subtract A s: (m, d) w, exactly."""
         half = self._unknowns // 2
         known = stored.string @ self._a[:, :half].T
         rest = modular.solve(self._a[self._free][:, half:], ((stored.c - known) % Q)[:, self._free].T, Q).T
         w = (stored.c - known - rest @ self._a[:, half:].T) % Q
-        w = np.where(w > Q // 2, w - Q, w)
-        rows = np.eye(len(self._a))[~self._free]
-        return units(self._prior.given(rows, w[:, ~self._free] / STEPS))[None]
+        noise: Integers = np.where(w > Q // 2, w - Q, w)
+        return noise
 
 
 class E8Sketch:
@@ -159,4 +163,5 @@ class E8Sketch:
         return e8.nearest(np.pad(x, ((0, 0), (0, short))).reshape(len(x), -1, e8.BLOCK) / self.scale)
 
     def _rest(self, x: Floats) -> Floats:
-        return x - self.scale * self._points(x).reshape(len(x), -1)[:, : x.shape[1]]
+        rest: Floats = x - self.scale * self._points(x).reshape(len(x), -1)[:, : x.shape[1]]
+        return rest

@@ -49,7 +49,7 @@ class Record:
         self._spread: Floats = y.std(axis=0)
         near = self.nearest(self.store(known, rng))
         shrinkage = _USELESS * float(np.mean(near**2)) * np.eye(parameters.k)
-        self._regressor: Floats = np.linalg.solve(near.T @ near + shrinkage, near.T @ y)
+        self._regressor = np.asarray(np.linalg.solve(near.T @ near + shrinkage, near.T @ y), dtype=np.float64)
 
     def store(self, x: Floats, rng: np.random.Generator) -> list[Sketch]:
         """Make a record of each (m, d) as Gen does; only what hides the face is kept."""

@@ -11,7 +11,7 @@ import cv2
 
 from tools.decoding.tables import Table
 from tools.redteam.inversion.drawing import Pictures
-from tools.redteam.inversion.judge import FAR, Flags, Rate
+from tools.redteam.inversion.judge import Flags, Rate
 
 # People whose pictures the report shows.
 SHOWN = 8
@@ -76,7 +76,7 @@ def figures(result: Result, baseline: float, seed: int) -> dict[str, object]:
     }
 
 
-def table(found: Sequence[Result], baseline: float, threshold: float, seed: int) -> Table:
+def table(found: Sequence[Result], baseline: float, threshold: float, far: float, seed: int) -> Table:
     """Return the forms side by side."""
     rows = []
     for result in found:
@@ -98,7 +98,7 @@ def table(found: Sequence[Result], baseline: float, threshold: float, seed: int)
         "picture opens our record",
         "advantage at most",
     ]
-    title = f"Inversion; matcher at cosine {threshold:.3f}, FAR {FAR:g}; somebody else or a mean face: {baseline:.3%}"
+    title = f"Inversion; matcher at cosine {threshold:.3f}, FAR {far:g}; somebody else or a mean face: {baseline:.3%}"
     return Table(title, columns, rows)
 
 
