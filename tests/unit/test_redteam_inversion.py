@@ -264,7 +264,7 @@ def test_an_artist_learns_to_draw_what_embeddings_tell() -> None:
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("crowd")
-    for number, looks in enumerate(pictures.crowd(24, 4)):
+    for number, looks in enumerate(pictures.crowd(20, 8)):
         pictures.save(folder / f"person{number}", looks)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataset, "CACHE", folder / ".embeddings")

@@ -12,7 +12,7 @@ import numpy as np
 from facelatch.face.encoder import Fusion
 from facelatch.shipped import encoders
 from tools.redteam.inversion import forms, people, results
-from tools.redteam.inversion.drawing import BATCH, Artist, Pictures, Refiner, encode
+from tools.redteam.inversion.drawing import BATCH, STEPS, Artist, Pictures, Refiner, encode
 from tools.redteam.inversion.judge import FAR, Flags, Judge, threshold
 from tools.redteam.inversion.own import Record
 from tools.redteam.inversion.people import Targets
@@ -37,6 +37,7 @@ class Scale:
         records: that the regressor is trained on.
         weak: records made weak on purpose.
         others: other faces that are tried on each target, for the baseline.
+        steps: down the gradient.
         batch: pictures drawn at a time.
         far: false accepts of the matcher.
     """
@@ -46,12 +47,13 @@ class Scale:
     records: int = 600
     weak: int = 48
     others: int = 200
+    steps: int = STEPS
     batch: int = BATCH
     far: float = FAR
 
 
-# So few pairs of people tell no small share of false accepts.
-_QUICK = Scale(targets=4, crops=60, records=12, weak=4, others=20, batch=4, far=0.1)
+# So few pairs of people tell no small share of false accepts, and so few eigenfaces take more steps.
+_QUICK = Scale(targets=4, crops=120, records=12, weak=4, others=20, steps=14, batch=4, far=0.1)
 
 
 def any_guess(ask: Callable[[Floats, Floats], Flags], guesses: Floats, whose: Floats) -> Flags:
@@ -148,7 +150,7 @@ def _prepare(job: Job, targets: Targets, scale: Scale, rng: np.random.Generator)
     artist = Artist.learn(people.crops(files[rows].tolist(), "Cutting out known faces"), job.data.units[rows])
     first = [files[np.flatnonzero(job.data.people == name)[0]] for name in targets.names[: results.SHOWN]]
     judge = Judge(threshold(job.split.known, scale.far), job.split.parameters.projection, job.parameters.accept_radius)
-    attacker = Attacker(judge, artist, Refiner(artist, batch=scale.batch), encoders())
+    attacker = Attacker(judge, artist, Refiner(artist, scale.steps, scale.batch), encoders())
     return attacker, people.crops(first, "Cutting out targets")
 
 

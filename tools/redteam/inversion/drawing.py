@@ -27,7 +27,7 @@ Singles = npt.NDArray[np.float32]
 EIGENFACES = 400
 # Of the mean variance of a coordinate: a plateau from a tenth to ten times as much.
 _RIDGE = 0.02
-# Steps, their size in deviations of a weight, and what a weight's distance from the first sketch costs beside the cosine.
+# Steps, their size in deviations of a weight, and what its distance from the first sketch costs beside the cosine.
 STEPS = 6
 _STRIDE = 0.2
 _STAY = 0.05
