@@ -2,7 +2,7 @@
 """The shipped encoders once more, in JAX: an attacker wants their derivatives, which TFLite does not give.
 
 Weights are stored as int8 and used as the numbers they stand for. The rounding of values between the layers, which
-has no useful derivative, is left out; what comes out agrees to a cosine of 0.999.
+has no useful derivative, is left out; what comes out agrees to a cosine above 0.999.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tools.build_models import graph
 
 Array: TypeAlias = Any  # jax.Array, whose type information is not there without the build extra
 Weights: TypeAlias = list[npt.NDArray[np.float32]]
-# Derivatives of an operator: its name, the values it reads and writes, and how it walks.
+# How the images, the kernels and the results of a convolution lie in memory.
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
@@ -130,7 +130,7 @@ def _convolve_each(step: _Step, x: Array, kernel: Array, bias: Array) -> Array:
 
 
 def _shifted(stride: int, x: Array, kernel: Array) -> Array:
-    """Convolve each channel by adding shifted copies: XLA's own way for processors is ten times as slow."""
+    """Convolve each channel by adding shifted copies, whose derivative is cheap too."""
     side = kernel.shape[0]
     span = (x.shape[1] - side) // stride * stride + 1
     cut = [(i, j) for i in range(side) for j in range(side)]
