@@ -15,12 +15,14 @@ from facelatch.errors import FacelatchError
 from tools import dataset, fitting, options
 from tools.redteam import keys, linking, report, running
 from tools.redteam.dictionary import dictionary
+from tools.redteam.inversion.attack import invert
 from tools.redteam.part import Job, Outcome
 from tools.redteam.photo import photo
 from tools.redteam.searching import search
 from tools.redteam.study import compare_lattices
 
 PARTS: dict[str, Callable[[Job], Outcome]] = {
+    "inversion": invert,
     "search": search,
     "dictionary": dictionary,
     "photo": photo,
