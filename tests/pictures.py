@@ -33,6 +33,12 @@ def stranger(count: int, seed: int = 2) -> list[Picture]:
     return _looks(_swell(_face(), _SWELLING), count, seed)
 
 
+def crowd(people: int, looks: int, seed: int = 4) -> list[list[Picture]]:
+    """Looks at made-up people: the portrait with parts moved and another tone, whom the encoders tell apart."""
+    rng = np.random.default_rng(seed)
+    return [_looks(_remade(rng), looks, number) for number in range(people)]
+
+
 def turned(yaw: float, pitch: float = 0.0) -> Picture:
     """The person who enrols, the head turned by so many radians to their left and downwards.
 
@@ -110,3 +116,16 @@ def _swell(face: Picture, strength: float) -> Picture:
     pull = np.float32(strength) * np.exp(-(dx * dx + dy * dy) / np.float32(2 * 40**2))
     swollen = cv2.remap(face, x - pull * dx, y - pull * dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     return np.asarray(swollen, dtype=np.uint8)
+
+
+def _remade(rng: np.random.Generator) -> Picture:
+    """Move twelve places of the face by some pixels each, and what is around them along."""
+    y, x = np.mgrid[:_SIDE, :_SIDE].astype(np.float32)
+    across, down = x.copy(), y.copy()
+    for _ in range(12):
+        centre, move = rng.normal(_CENTRE, 35), rng.normal(0, 11, 2)
+        near = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * 22**2)).astype(np.float32)
+        across += np.float32(move[0]) * near
+        down += np.float32(move[1]) * near
+    moved = cv2.remap(_face(), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(np.clip(moved * rng.uniform(0.6, 1.1, 3), 0, 255), dtype=np.uint8)

@@ -8,8 +8,9 @@ import math
 import numpy as np
 import pytest
 
+from facelatch import parameters
 from tools.evaluate import curve
-from tools.evaluate.figures import rejects
+from tools.evaluate.figures import population_at, rejects
 from tools.evaluate.measure import Genuine
 from tools.evaluate.stats import bootstrap, clopper_pearson, det, per_person, rate_interval, success
 from tools.evaluate.strength import Strength
@@ -148,3 +149,18 @@ def test_a_crossing_lies_between_two_cells() -> None:
     assert curve.crossing(cells, rates, 0.15) == pytest.approx(4.5)
     assert curve.crossing(cells, rates, 0.05) == pytest.approx(6.5)
     assert curve.crossing(cells, rates, 0.3) is None
+
+
+def test_the_population_guesswork_where_the_curve_meets_a_rate() -> None:
+    p = parameters.read("standard")
+    cells = [p.cell * ratio for ratio in (0.5, 1, 2)]
+    traced = [
+        curve.Point(cell, 0.0, rate, (0.0, 1.0), np.array([rate]))
+        for cell, rate in zip(cells, (0.9, 0.2, 0.0), strict=True)
+    ]
+    found = population_at(traced, 30.0, p, 0.1)
+    # Halfway between the shipped cell and twice that: log2 1.5 bits less in each coordinate.
+    assert found["cell_at_frr10"] == pytest.approx(1.5 * p.cell)
+    assert found["guesswork_at_frr10_gaussian"] == pytest.approx(30 - p.k * np.log2(1.5))
+    nowhere = {"cell_at_frr1": None, "guesswork_at_frr1_gaussian": None}
+    assert population_at(traced[:2], 30.0, p, 0.01) == population_at([], 30.0, p, 0.01) == nowhere

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -81,6 +82,21 @@ def test_sessions_are_tried_against_each_other_both_ways_and_never_against_thems
         assert drawn.enrolments[index].session == again.session
 
 
+def test_an_enrolment_over_two_sessions_is_tried_in_the_others_only() -> None:
+    embedded = data({"a-1": 9, "a-2": 9, "a-3": 9, "b-1": 9, "b-2": 9, "c-1": 9})
+    both = replace(SESSIONS, enrolled_over=2)
+    drawn = protocol.draw(embedded, both, np.random.default_rng(1))
+    pairs = {(e.session, a.session) for e, a in measure.pairs(drawn)}
+    assert pairs == {("a-1+a-2", "a-3"), ("a-1+a-3", "a-2"), ("a-2+a-3", "a-1")}
+    # Those with fewer sessions are still enrolled, or are impostors.
+    assert {e.session for e in drawn.enrolments} == {first for first, _ in pairs} | {"b-1+b-2"}
+    assert drawn.people == {"a", "b", "c"}
+    marked = Embedded(np.eye(18, len(P.projection.mean), dtype=np.float32), np.repeat(["a-1", "a-2"], 9), ())
+    (enrolment, again) = protocol.draw(marked, both, np.random.default_rng(1)).enrolments
+    for drawn_once in (enrolment, again):
+        assert [np.count_nonzero(drawn_once.embedding[part : part + 9]) for part in (0, 9)] == [2, 2]
+
+
 def test_enrolments_are_spread_and_attempts_are_in_a_row() -> None:
     rng = np.random.default_rng(3)
     rows = np.arange(100, 140)
@@ -142,7 +158,7 @@ def test_attempts_end_as_the_daemons_do() -> None:
     for distance in P.accept_radius * np.linspace(0.55, 2.4, 40):
         x = faces.someone(P, rng)
         enrolled = here.enrol(x)
-        frames = np.array([faces.moved(P, x, distance, rng) for _ in range(LOOKS[-1])], dtype=np.float32)
+        frames = np.array([faces.attempt(P, x, distance, rng) for _ in range(LOOKS[-1])], dtype=np.float32)
         opened_at = here.opened_at(enrolled, protocol.look(frames, LOOKS))
         stage = cast(Any, Stage(enrolled, frames))
         found = verify(stage, Attempt(extractor, stage, [stage.record]))
@@ -205,8 +221,8 @@ def test_what_is_out_of_reach_never_opens_and_what_is_just_within_the_radius_can
     for _ in range(60):
         x = faces.someone(P, rng)
         enrolled = here.enrol(x)
-        beyond = faces.moved(P, x, lock.reach(P) + 1e-3, rng).astype(np.float32)
-        within = faces.moved(P, x, P.accept_radius * 0.6, rng).astype(np.float32)
+        beyond = faces.attempt(P, x, lock.reach(P) + 1e-3, rng).astype(np.float32)
+        within = faces.attempt(P, x, P.accept_radius * 0.6, rng).astype(np.float32)
         far.append(here.opened_at(enrolled, beyond[None]))
         near.append(here.opened_at(enrolled, within[None]))
     assert set(far) == {None}
@@ -332,12 +348,13 @@ def test_refreshes_need_unlocks_and_move_the_record_towards_what_is_seen() -> No
     away = np.linalg.pinv(P.projection.matrix)[:, 20] * 6
     shifted = embedded.embeddings + np.where(later[:, None], away, 0).astype(np.float32)
     shifted = (shifted / np.linalg.norm(shifted, axis=1, keepdims=True)).astype(np.float32)
-    found = refreshing.study(Embedded(shifted, embedded.people, ()), SESSIONS, P)
+    moved = Embedded(shifted, embedded.people, ())
+    found = refreshing.study(group(moved, SESSIONS), moved, SESSIONS)
     summed = refreshing.figures(found, P)
     third = cast(dict[str, Any], summed["third_session"])
     assert third["attempts"] == 6 * SESSIONS.repeats
     assert third["steps_mean"] > 0
-    before, after = third["distance_median"]
-    assert after < before
+    before, after, joined = third["distance_median"]
+    assert joined < after < before
     plain, refreshed = cast(tuple[float, float], summed["guesswork_bits"])
     assert 0 < plain - refreshed < 5

@@ -82,6 +82,21 @@ def furthest_look_taken(here: Floats, away: Floats) -> Floats:
     return best
 
 
+@pytest.mark.parametrize("sittings", [1, 2, 5])
+def test_a_sitting_is_joined_to_the_mean_of_those_before(sittings: int) -> None:
+    rng = np.random.default_rng(sittings)
+    x = someone(P, rng)
+    point = P.lattice.draw(os.urandom)
+    sketch = EXTRACTOR.sketch(x, os.urandom(32), point)
+    look = moved(P, x, 0.95 * P.accept_radius, rng)  # farther than any look moves a record by itself
+    again = refresh.joined(EXTRACTOR, sketch, point, look, sittings)
+    assert again.seed == sketch.seed
+    mean = (sittings * EXTRACTOR.project(x) + EXTRACTOR.project(look)) / (sittings + 1)
+    assert np.linalg.norm(refresh.enrolled_vector(EXTRACTOR, again, point) - mean) < 2 * ROUNDING
+    if sittings == 1:  # halfway from it, the look is found again
+        assert any(np.array_equal(found.point, point) for found in EXTRACTOR.candidates(look, [again]))
+
+
 @pytest.mark.parametrize("part", [refresh.WELL_INSIDE + 0.05, 1.0, 2.0])
 def test_a_look_that_is_not_well_inside_moves_nothing(part: float) -> None:
     rng = np.random.default_rng(4)

@@ -30,12 +30,14 @@ _COUNT = click.IntRange(min=1)
 @click.option("--protocol", "kind", type=click.Choice(sorted(DEFAULTS)), default="random", show_default=True)
 @click.option("--enroll", type=_COUNT, help="Images of an enrolment [default: 5; sessions: 10].")
 @click.option("--probe", type=_COUNT, help="Good frames of an attempt at most [default: 3; sessions: 5].")
+@click.option("--enroll-sessions", "over", type=_COUNT, default=1, help="Sessions that an enrolment is spread over.")
 @click.option("--repeats", type=_COUNT, help="Draws of each person [default: 4], of each session [default: 8].")
 @click.option("--seed", default=1, show_default=True, help="Of all draws.")
 @click.option("--parameters", "name", default="standard", show_default=True, metavar="SET", help="Parameter set.")
 @click.option("--cross-fit", is_flag=True, help="Judge each fold of people by a model fitted without them.")
 @click.option("--population", type=options.NEW_FOLDER, help="What that is fitted to [default: DATASET].")
 @options.changes
+@click.option("--ungated", is_flag=True, help="Take images that the quality gate refuses too.")
 @click.option("--refresh", is_flag=True, help="Measure refreshes on unlock too; needs sessions.")
 @click.option("--json", "output", type=options.FILE, help="Write the figures here.")
 @click.option("--report", "page", type=options.NEW_FOLDER, metavar="DIR", help="Write DIR/index.html, with pictures.")
@@ -44,12 +46,14 @@ def main(
     kind: str,
     enroll: int | None,
     probe: int | None,
+    over: int,
     repeats: int | None,
     seed: int,
     name: str,
     cross_fit: bool,
     population: Path | None,
     changes: tuple[Path, ...],
+    ungated: bool,
     refresh: bool,
     output: Path | None,
     page: Path | None,
@@ -57,10 +61,11 @@ def main(
     """Measure false accepts and rejects, strength and times of the shipped path on DATASET.
 
     DATASET holds a folder of images for each identity, or for each session of one (PERSON-SESSION, with --protocol
-    sessions). Images that the quality gate refuses are counted, and count as nothing else: the agent looks on.
+    sessions). Images that the quality gate refuses are counted, and count as nothing else: the agent looks on. With
+    --ungated they are taken, as for cut-out faces that fill their pictures, which no camera at a door would give.
     """
-    if refresh and (kind != "sessions" or cross_fit):
-        raise click.UsageError("--refresh goes with --protocol sessions and without --cross-fit")
+    if kind != "sessions" and (refresh or over > 1):
+        raise click.UsageError("--refresh and --enroll-sessions go with --protocol sessions")
     if (population or changes) and not cross_fit:
         raise click.UsageError("--population and --changes go with --cross-fit")
     enrol_default, probe_default, repeats_default = DEFAULTS[kind]
@@ -70,13 +75,14 @@ def main(
         probe=probe or probe_default,
         repeats=repeats or repeats_default,
         seed=seed,
+        enrolled_over=over,
     )
     try:
         # A long run is not to end at a place that cannot be written.
         for folder in filter(None, (page, output and output.parent)):
             folder.mkdir(parents=True, exist_ok=True)
         refit = measure.Refit(fitting.read(population or data, changes), data.resolve()) if cross_fit else None
-        run = evaluate(data, protocol, shipped.parameter_set(name), refit=refit, refresh=refresh)
+        run = evaluate(data, protocol, shipped.parameter_set(name), refit=refit, ungated=ungated, refresh=refresh)
         figures = summarise(run)
         click.echo(table.render(figures))
         if output is not None:
@@ -89,7 +95,13 @@ def main(
 
 
 def evaluate(
-    data: Path, protocol: Protocol, p: ParameterSet, *, refit: measure.Refit | None = None, refresh: bool = False
+    data: Path,
+    protocol: Protocol,
+    p: ParameterSet,
+    *,
+    refit: measure.Refit | None = None,
+    ungated: bool = False,
+    refresh: bool = False,
 ) -> Run:
     """Run all trials on a data set.
 
@@ -98,7 +110,7 @@ def evaluate(
     """
     images = [image for folder in dataset.list_images(data) for image in folder]
     check_layout({image.parent.name for image in images}, protocol)
-    embedded = dataset.embed(data)
+    embedded = dataset.embed(data, ungated=ungated)
     groups = measure.group(embedded, protocol, p, refit)
     people = set().union(*(group.trials.people for group in groups))
     genuine, decode_ms = measure.genuine(groups, protocol.seed)
@@ -114,14 +126,14 @@ def evaluate(
         skipped={protocol.person(image.parent.name) for image in images} - people,
         held_out=refit is not None or not fitted_to(p, name, embedded),
         genuine=genuine,
-        same_session=measure.same_session(groups),
+        same_session=measure.same_session(groups, protocol.seed),
         impostors=measure.impostors(groups, protocol.seed),
         strength=predicted,
         points=points,
         at_frr=curve.at_frr(points, predicted, p.k, protocol.seed) if points else None,
         decode_ms=decode_ms,
         encode_ms=timing.encode_ms(images),
-        later=refreshing.study(embedded, protocol, p) if refresh else None,
+        later=refreshing.study(groups, embedded, protocol) if refresh else None,
     )
 
 

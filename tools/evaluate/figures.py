@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from facelatch.l2fe.parameters import ParameterSet
 from tools.dataset import UNREADABLE, Embedded
-from tools.evaluate.curve import AtFrr, Point
+from tools.evaluate.curve import AtFrr, Point, crossing
 from tools.evaluate.measure import Genuine, Impostors
 from tools.evaluate.protocol import Protocol
 from tools.evaluate.refreshing import Later
@@ -67,6 +67,7 @@ def summarise(run: Run) -> Figures:
         "parameter_set": run.parameters.name,
         "protocol": protocol.name,
         "enroll": protocol.enrol,
+        "enroll_sessions": protocol.enrolled_over,
         "probe": protocol.probe,
         "repeats": protocol.repeats,
         "seed": protocol.seed,
@@ -86,6 +87,7 @@ def summarise(run: Run) -> Figures:
         "guesswork_at_frr5_ci95": run.at_frr.guesswork_ci95 if run.at_frr else None,
         "cell_at_frr5": run.at_frr.cell if run.at_frr else None,
         "guesswork_at_frr5_centred": _at_frr_centred(run),
+        **population_at(run.points, run.strength.gaussian, run.parameters, 0.1),
         "guesswork_at_frr": [
             {"cell": p.cell, "guesswork_bits": p.guesswork_bits, "frr": p.frr, "frr_ci95": p.frr_ci95}
             for p in run.points
@@ -94,6 +96,9 @@ def summarise(run: Run) -> Figures:
         "decode_ms_p95": _quantile(run.decode_ms, 0.95),
         "encode_ms_p50": _quantile(run.encode_ms, 0.5),
     }
+    if run.same_session:
+        again = rejects(run.same_session, protocol.seed)
+        figures["same_session"] = {name: again[name] for name in ("genuine_people", "frr", "frr_at_first_frame")}
     if run.later is not None:
         figures["refresh"] = refresh_figures(run.later, run.parameters)
     return figures
@@ -166,6 +171,18 @@ def _at_frr_centred(run: Run) -> float | None:
     if run.at_frr is None or centred is None:
         return None
     return centred - run.parameters.k * math.log2(run.at_frr.cell / run.parameters.cell)
+
+
+def population_at(points: Sequence[Point], gaussian: float | None, p: ParameterSet, frr: float) -> Figures:
+    """Cell at which the curve meets a rate, and G there by the spread of the population model, not of these people.
+
+    For a handful of people, or ones off the model's mean, their own median says little.
+    """
+    cells, rates = np.array([point.cell for point in points]), np.array([point.frr for point in points])
+    at = crossing(cells, rates, frr) if points else None
+    bits = None if at is None or gaussian is None else gaussian - p.k * math.log2(at / p.cell)
+    name = f"frr{round(100 * frr)}"
+    return {f"cell_at_{name}": at, f"guesswork_at_{name}_gaussian": bits}
 
 
 def _centred(strength: Strength) -> float | None:

@@ -87,7 +87,7 @@ def drift(run: Run) -> str:
     chart = Chart("Drift", x, Axis("enrolled in, attempted in", 0, last, ticks), height=70 + 19 * last, left=130)
     for row, pair in enumerate(shown):
         for trial in rows[pair]:
-            style = "same" if pair[0] == pair[1] else "own" if trial.opened_at is not None else "failed"
+            style = "same" if _again(pair) else "own" if trial.opened_at is not None else "failed"
             chart.dot(trial.distance, last - row - 0.5, style, f"{trial.distance:.1f}")
     chart.upright(run.parameters.accept_radius, "accept radius")
     return chart.render()
@@ -130,8 +130,13 @@ def attack(run: Run) -> str:
     return chart.render()
 
 
+def _again(sessions: tuple[str, str]) -> bool:
+    """Tell whether an attempt is in a session of its enrolment."""
+    return sessions[1] in sessions[0].split("+")
+
+
 def _pair(sessions: tuple[str, str]) -> str:
     first, second = sessions
-    words = f"{first}, again" if first == second else f"{first}, {second.rpartition('-')[2]}"
+    words = f"{first}, {'again' if first == second else second.rpartition('-')[2]}"
     # The room beside the axis; the whole name stands in the table of people.
     return words if len(words) <= 20 else f"…{words[-19:]}"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Protocol:
         probe: good frames of an attempt at most.
         repeats: times each person (each session) is drawn.
         seed: of all draws.
+        enrolled_over: sessions that an enrolment is spread over; attempts are in any other.
     """
 
     sessions: bool
@@ -37,6 +39,7 @@ class Protocol:
     probe: int
     repeats: int
     seed: int
+    enrolled_over: int = 1
 
     @property
     def name(self) -> str:
@@ -68,7 +71,7 @@ class Enrolment:
 
     Attributes:
         person: whose.
-        session: the folder its images lie in.
+        session: the folder its images lie in; of several, their names joined by +.
         embedding: (d,) float32, their mean, of unit length.
     """
 
@@ -161,32 +164,44 @@ def _draw_random(data: Embedded, protocol: Protocol, rng: np.random.Generator) -
 
 
 def _draw_sessions(data: Embedded, protocol: Protocol, rng: np.random.Generator) -> Trials:
-    """Enrolments spread over a session, as the daemon spreads its looks; attempts are frames in a row."""
+    """Enrolments spread over a session or several, as the daemon spreads its looks; attempts are frames in a row."""
     drawn = Trials()
-    enrolled: dict[str, dict[str, list[int]]] = defaultdict(dict)
-    attempted: dict[str, dict[str, list[int]]] = defaultdict(dict)
+    everyone: dict[str, dict[str, Rows]] = defaultdict(dict)
     for session, rows in folders(data):
-        person = protocol.person(session)
-        enrolled[person][session], attempted[person][session] = [], []
-        for _ in range(protocol.repeats if len(rows) >= protocol.enrol else 0):
-            chosen = spread(rows, protocol.enrol, rng)
-            enrolled[person][session].append(len(drawn.enrolments))
-            left = np.setdiff1d(rows, chosen)
-            if len(left) >= protocol.probe:
-                frames = in_a_row(left, protocol.probe, rng)
-                again = _attempt(data, person, session, frames, protocol)
-                drawn.same_session.append((len(drawn.enrolments), again))
-            drawn.enrolments.append(_enrolment(data, person, session, chosen))
-        for _ in range(protocol.repeats if len(rows) >= protocol.probe else 0):
-            attempted[person][session].append(len(drawn.attempts))
-            frames = in_a_row(rows, protocol.probe, rng)
-            drawn.attempts.append(_attempt(data, person, session, frames, protocol))
-    for person, sessions in enrolled.items():
-        for first, enrolments in sessions.items():
-            for second, attempts in attempted[person].items():
-                if first != second:
+        everyone[protocol.person(session)][session] = rows
+    for person, sessions in everyone.items():
+        enrolled: dict[tuple[str, ...], list[int]] = {}
+        for chosen in itertools.combinations(sessions, protocol.enrolled_over):
+            enrolled[chosen] = _enrol(drawn, data, protocol, person, {name: sessions[name] for name in chosen}, rng)
+        for session, rows in sessions.items():
+            attempts = []
+            for _ in range(protocol.repeats if len(rows) >= protocol.probe else 0):
+                attempts.append(len(drawn.attempts))
+                drawn.attempts.append(_attempt(data, person, session, in_a_row(rows, protocol.probe, rng), protocol))
+            for chosen, enrolments in enrolled.items():
+                if session not in chosen:
                     drawn.genuine += zip(enrolments, attempts, strict=False)
     return drawn
+
+
+def _enrol(
+    drawn: Trials, data: Embedded, protocol: Protocol, person: str, sessions: dict[str, Rows], rng: np.random.Generator
+) -> list[int]:
+    """Draw enrolments over some sessions, alike in number from each; return their indices."""
+    parts = [part.size for part in np.array_split(np.arange(protocol.enrol), len(sessions))]
+    if any(len(rows) < part for rows, part in zip(sessions.values(), parts, strict=True)):
+        return []
+    made = []
+    for _ in range(protocol.repeats):
+        chosen = [spread(rows, part, rng) for rows, part in zip(sessions.values(), parts, strict=True)]
+        for session, rows, used in zip(sessions, sessions.values(), chosen, strict=True):
+            left = np.setdiff1d(rows, used)
+            if len(left) >= protocol.probe:
+                frames = in_a_row(left, protocol.probe, rng)
+                drawn.same_session.append((len(drawn.enrolments), _attempt(data, person, session, frames, protocol)))
+        made.append(len(drawn.enrolments))
+        drawn.enrolments.append(_enrolment(data, person, "+".join(sessions), np.concatenate(chosen)))
+    return made
 
 
 def spread(rows: Rows, count: int, rng: np.random.Generator) -> Rows:

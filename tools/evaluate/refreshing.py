@@ -19,7 +19,7 @@ from facelatch.l2fe.strength import guesswork_bits
 from tools import trials
 from tools.dataset import Embedded
 from tools.evaluate.lock import Enrolled, Lock
-from tools.evaluate.measure import watched
+from tools.evaluate.measure import Group, watched
 from tools.evaluate.protocol import Protocol, Rows, folders, in_a_row, look, spread
 
 Looks = npt.NDArray[np.float32]
@@ -32,45 +32,53 @@ class Later:
     Attributes:
         steps: how often it was.
         third: the attempt is in a session other than those of enrolment and refreshes.
-        opened: it opened the record as enrolled, as refreshed.
-        distance: of its last look to the record as enrolled, as refreshed, in within-person deviations.
+        opened: it opened the record as enrolled, as refreshed, and with a second sitting joined (``enroll --add``).
+        distance: of its last look to each of them, in within-person deviations.
     """
 
     person: str
     steps: int
     third: bool
-    opened: tuple[bool, bool]
-    distance: tuple[float, float]
+    opened: tuple[bool, ...]
+    distance: tuple[float, ...]
 
 
-def study(data: Embedded, protocol: Protocol, p: ParameterSet) -> list[Later]:
-    """Enrol in one session, come daily in the light of a second, and attempt in what is left of it and in a third."""
+def study(groups: Sequence[Group], data: Embedded, protocol: Protocol) -> list[Later]:
+    """Enrol in one session, come daily in the light of a second, and attempt in what is left of it and in a third.
+
+    Beside the daily refreshes, one sitting in the second session is joined to the enrolment.
+
+    Each person is tried under the model of their group.
+    """
     rng = np.random.default_rng(protocol.seed)
     sessions: dict[str, dict[str, Rows]] = defaultdict(dict)
     for name, rows in folders(data):
         sessions[protocol.person(name)][name] = rows
     found = []
     chains = [
-        (person, own[first], own[second], [own[name] for name in own if name not in (first, second)])
+        (group.parameters, person, own[first], own[second], [own[name] for name in own if name not in (first, second)])
+        for group in groups
         for person, own in sessions.items()
+        if person in group.trials.people
         for first, second in itertools.permutations(own, 2)
         if len(own[first]) >= protocol.enrol and len(own[second]) >= 2 * protocol.probe
     ]
     with watched(len(chains) * protocol.repeats, "Refreshing") as step:
-        for person, first, second, others in chains:
+        for p, person, first, second, others in chains:
             for _ in range(protocol.repeats):
                 lock = Lock(Extractor(p), rng.bytes)
                 embedding = unit(data.embeddings[spread(first, protocol.enrol, rng)].sum(axis=0))
                 enrolled = lock.enrol(embedding)
                 half = len(second) // 2
                 moved, steps = _visit(lock, enrolled, _windows(data, second[:half], protocol))
+                joined = _sit(lock, enrolled, _windows(data, second[:half], protocol))
                 for third, rows in ((False, second[half:]), *((True, rows) for rows in others)):
                     if len(rows) >= protocol.probe:
                         frames = data.embeddings[in_a_row(rows, protocol.probe, rng)]
                         looks = look(frames, protocol.decided_after)
-                        before, after = _try(lock, enrolled, looks), _try(lock, moved, looks)
-                        opened, distance = (before[0], after[0]), (before[1], after[1])
-                        found.append(Later(person, steps, third, opened, distance))
+                        tried = [_try(lock, one, looks) for one in (enrolled, moved, joined)]
+                        opened, distances = zip(*tried, strict=True)
+                        found.append(Later(person, steps, third, opened, distances))
                 step()
     return found
 
@@ -78,7 +86,7 @@ def study(data: Embedded, protocol: Protocol, p: ParameterSet) -> list[Later]:
 def _try(lock: Lock, record: Enrolled, looks: Looks) -> tuple[bool, float]:
     """Tell whether an attempt opens a record, and how far its last look is from it."""
     y = refresh.enrolled_vector(lock.extractor, record.sketch, record.point)
-    distance = float(np.linalg.norm(lock.extractor.project(looks[-1]) - y))
+    distance = float(np.linalg.norm(lock.extractor.expect(looks[-1]) - y))
     return lock.opened_at(record, looks) is not None, distance
 
 
@@ -103,6 +111,16 @@ def _visit(lock: Lock, enrolled: Enrolled, visits: Iterator[Looks]) -> tuple[Enr
     return enrolled, steps
 
 
+def _sit(lock: Lock, enrolled: Enrolled, attempts: Iterator[Looks]) -> Enrolled:
+    """Join the first attempt that unlocks, as an administrator may; without one the record stays."""
+    for looks in attempts:
+        opened_at = lock.opened_at(enrolled, looks)
+        if opened_at is not None:
+            sketch = refresh.joined(lock.extractor, enrolled.sketch, enrolled.point, looks[opened_at], 1)
+            return replace(enrolled, sketch=sketch)
+    return enrolled
+
+
 def between_people(p: ParameterSet) -> float:
     """Return G from the variance between people alone.
 
@@ -114,12 +132,12 @@ def between_people(p: ParameterSet) -> float:
 
 
 def figures(found: Sequence[Later], p: ParameterSet) -> dict[str, object]:
-    """Sum up for the JSON file. Pairs are of the record as enrolled and as refreshed; None where nobody attempted."""
+    """Sum up for the JSON file. Threes are as enrolled, as refreshed, with a second sitting; None without attempts."""
     result: dict[str, object] = {"guesswork_bits": (guesswork_bits(p.spread**2, p.cell), between_people(p))}
     for name, third in (("same_light", False), ("third_session", True)):
         rows = [later for later in found if later.third == third]
-        opened = np.array([later.opened for later in rows]).reshape(-1, 2)
-        distances = np.array([later.distance for later in rows]).reshape(-1, 2)
+        opened = np.array([later.opened for later in rows]).reshape(-1, 3)
+        distances = np.array([later.distance for later in rows]).reshape(-1, 3)
         result[name] = {
             "attempts": len(rows),
             "people": len({later.person for later in rows}),

@@ -20,7 +20,7 @@ from facelatch.phrases import describe_word
 @click.argument("user")
 @click.option("--administrator", is_flag=True, help="This user may manage others.")
 @click.option("--replace", is_flag=True, help="Make new keys for a user who is enrolled already.")
-@click.option("--add", is_flag=True, help="Unlock, then move the record a little towards that look; keys stay.")
+@click.option("--add", is_flag=True, help="Unlock, then take that look into the record too; best on another day.")
 @json_option
 @runtime_option
 @told

@@ -146,18 +146,23 @@ class Roster:
         self._store.put(record.header.record_id.hex(), seal(record, self._key))
         self._records[record.header.user] = record
 
-    def refreshed(self, record: Record, point: Integers, embedding: npt.ArrayLike, now_usec: int) -> Record | None:
+    def refreshed(
+        self, record: Record, point: Integers, embedding: npt.ArrayLike, now_usec: int, *, sitting: bool = False
+    ) -> Record | None:
         """Move a record's sketch towards the look that unlocked it; None where that is not due or not called for.
 
-        Whether refreshing is switched on, and the look was live, is for the caller to know. Nothing is stored yet.
+        A sitting counts as much as each before it, and may be on the same day; whether the peer may ask for that, and
+        whether the look was live, is for the caller to know. Nothing is stored yet.
 
         Raises:
             EmbeddingError: the embedding cannot be used.
         """
         old = record.account
-        if not refresh.due(History(old.enrolled_usec, old.refreshed_usec, old.refreshes), now_usec):
-            return None
-        sketch = refresh.recentre(self._extractor, record.helper.sketch, point, embedding)
+        sketch = None
+        if sitting and old.refreshes < refresh.MAX_STEPS:
+            sketch = refresh.joined(self._extractor, record.helper.sketch, point, embedding, old.refreshes + 1)
+        elif not sitting and refresh.due(History(old.enrolled_usec, old.refreshed_usec, old.refreshes), now_usec):
+            sketch = refresh.recentre(self._extractor, record.helper.sketch, point, embedding)
         if sketch is None:
             return None
         header = replace(record.header, generation=record.header.generation + 1)

@@ -2,7 +2,8 @@
 """Moving a sketch after its owner's slow change (docs/crypto.md, "Refresh").
 
 A sketch is re-centred and never generated anew: under a second rotation nearly the same y could be decoded jointly with
-the first. How far it can ever move is bounded by the number of steps and their length, so no distance is stored.
+the first. How far it can ever move by its owner's looks alone is bounded by the number of steps and their length, so no
+distance is stored. Who may enrol anew may also join a second sitting to the first, at full weight.
 """
 
 from __future__ import annotations
@@ -62,14 +63,35 @@ def recentre(extractor: Extractor, sketch: Sketch, point: Integers, embedding: n
     Raises:
         EmbeddingError: the embedding cannot be used.
     """
-    p = extractor.parameters
-    turned = rotation(sketch.seed, p.k)
     error = extractor.project(embedding) - enrolled_vector(extractor, sketch, point)
     distance = float(np.linalg.norm(error))
-    if not 0 < distance <= WELL_INSIDE * p.accept_radius:
+    if not 0 < distance <= WELL_INSIDE * extractor.parameters.accept_radius:
         return None
-    step = min(WEIGHT * distance, MAX_STEP) / distance * error
-    moved = np.rint(p.scale * (turned @ step)).astype(np.int64)
+    return _moved(extractor, sketch, min(WEIGHT * distance, MAX_STEP) / distance * error)
+
+
+def joined(extractor: Extractor, sketch: Sketch, point: Integers, embedding: npt.ArrayLike, sittings: int) -> Sketch:
+    """Move a sketch to the mean of the sittings that it was made from and a fresh one; seed, point and keys stay.
+
+    It goes as far as that is: whoever asks for it could as well enrol anew.
+
+    Args:
+        extractor: of the parameter set in use.
+        sketch: the stored one.
+        point: (k,) int64, the one that its tag has confirmed.
+        embedding: (d,) unit length, the look that unlocked it.
+        sittings: before this one.
+
+    Raises:
+        EmbeddingError: the embedding cannot be used.
+    """
+    error = extractor.project(embedding) - enrolled_vector(extractor, sketch, point)
+    return _moved(extractor, sketch, error / (sittings + 1))
+
+
+def _moved(extractor: Extractor, sketch: Sketch, step: Floats) -> Sketch:
+    p = extractor.parameters
+    moved = np.rint(p.scale * (rotation(sketch.seed, p.k) @ step)).astype(np.int64)
     return Sketch(sketch.seed, (sketch.c + moved) % p.lattice.modulus)
 
 
