@@ -38,6 +38,11 @@ def failed(report: NoMatch | Spoof) -> words.VerifyResult:
     return words.VerifyResult.verify_spoof if isinstance(report, Spoof) else words.VerifyResult.verify_no_match
 
 
+def not_added(reason: str) -> wire.EnrollReply:
+    """Tell why a look was not added to a record."""
+    return {"result": words.EnrollResult.enroll_failed, "reason": reason}
+
+
 def user(record: Record, locked_until_usec: int | None) -> wire.User:
     """Describe an enrolled user."""
     return wire.User(

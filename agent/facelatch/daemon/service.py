@@ -190,9 +190,9 @@ class AgentService(wire.AgentInterface):
                 elif isinstance(report, Match):
                     yield await self._refreshed(report)
                 elif isinstance(report, Spoof):
-                    yield _not_added("not a live face")
+                    yield replies.not_added("not a live face")
                 else:
-                    yield _not_added("the face was not recognised")
+                    yield replies.not_added("the face was not recognised")
 
     async def _refreshed(self, match: Match) -> wire.EnrollReply:
         roster, now = self._agent.roster, time.time_ns() // 1000
@@ -202,9 +202,9 @@ class AgentService(wire.AgentInterface):
             roster.refreshed, match.record, match.point, match.embedding, now, sitting=sitting
         )
         if record is None and sitting:
-            return _not_added("looks are added eight times at most: enrol anew with --replace")
+            return replies.not_added("looks are added eight times at most: enrol anew with --replace")
         if record is None:
-            return _not_added("a look is added at most once a day, eight times in all, and only a good one")
+            return replies.not_added("a look is added at most once a day, eight times in all, and only a good one")
         return await self._kept(record)
 
     # A peer that hangs up cancels its method but not the thread that writes: what is written is always in the log.
@@ -274,12 +274,11 @@ class AgentService(wire.AgentInterface):
         Raises:
             CameraUnavailable: it is required, and the camera shows the past.
         """
-        agent = self._agent
-        if not agent.live_camera and agent.config.liveness == "required":
+        asked = self._agent.liveness
+        if asked is Liveness.not_evaluated and self._agent.config.liveness == "required":
             detail = "a replay cannot show that a face is live: choose another camera, or set liveness in the config"
             raise wire.CameraUnavailable(reason=words.CameraReason.misconfigured, detail=detail)
-        judged = agent.liveness in (Liveness.required, Liveness.prefer)
-        return Watch(asks=agent.liveness is Liveness.required) if judged else None
+        return Watch(asks=asked is Liveness.required) if asked in (Liveness.required, Liveness.prefer) else None
 
     def _attempt(self, user: str | None, *, judged: bool) -> attempts.Attempt:
         """Prepare an attempt on the named user, or on everyone.
@@ -399,7 +398,3 @@ class AgentService(wire.AgentInterface):
         except CameraError as error:
             self._tell(MonitorEvent.camera_fault, None, str(error))
             raise wire.CameraUnavailable(reason=words.CameraReason[error.fault.value], detail=str(error)) from error
-
-
-def _not_added(reason: str) -> wire.EnrollReply:
-    return {"result": words.EnrollResult.enroll_failed, "reason": reason}

@@ -25,8 +25,8 @@ class Turn:
 
     Attributes:
         least: how far the nose goes to the side asked for, in eye distances. A flat sheet turned by 40 degrees
-            has 0.13.
-        parallax: least residual of a homography, in percent. A flat sheet turned by 40 degrees has 8.
+            has 0.08.
+        parallax: least residual of a homography, in percent. A flat sheet turned by 40 degrees has 6.
         looks: how many must show both: one may be a slip of the network.
         rest: how many looks tell how the head is held before it turns.
     """
