@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from facelatch.hardware import standin
-from facelatch.hardware.indicator import Pattern
+from facelatch.hardware.indicator import DARK, REFUSED, Pattern
 from tests.agent import Agent, eventually
 
 
@@ -24,6 +23,7 @@ class Bench:
         self.button = folder / "button"
         self.indicator = folder / "indicator"
         self.latch = folder / "latch"
+        self.kernel: subprocess.Popen[bytes] | None = None
         self._heard = folder / "heard"
         self._now = 1000.0
 
@@ -33,6 +33,7 @@ class Bench:
         with self._heard.open("w") as heard:
             command = [sys.executable, "-m", "facelatch.hardware.standin", "make", str(self.folder)]
             with subprocess.Popen(command, stdout=heard) as process:  # noqa: S603 - this checkout's own program
+                self.kernel = process
                 try:
                     wait(lambda: "made" in self._heard.read_text())
                     yield
@@ -60,6 +61,16 @@ class Bench:
         """What the indicator shows."""
         return Pattern(*(int((self.indicator / name).read_text() or 0) for name in ("delay_on", "delay_off")))
 
+    def touch_until(self, pattern: Pattern) -> None:
+        """Press now and then until the indicator shows that."""
+
+        def shown() -> bool:
+            if self.pattern in (DARK, REFUSED):
+                self.touch()
+            return self.pattern == pattern
+
+        wait(shown)
+
     def shows(self, pattern: Pattern) -> None:
         """Wait until the indicator shows that."""
         wait(lambda: self.pattern == pattern)
@@ -83,12 +94,6 @@ def told(agent: Agent, event: str, times: int = 1) -> None:
     wait(lambda: agent.log.count(f" {event} user=") >= times)
 
 
-def wait(holds: object) -> None:
+def wait(holds: Callable[[], bool]) -> None:
     """Wait until something holds that must come to hold."""
-    assert callable(holds)
     asyncio.run(eventually(holds))
-
-
-def as_root() -> bool:
-    """Whether we are root."""
-    return os.geteuid() == 0
