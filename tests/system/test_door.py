@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 import signal
 from collections.abc import Iterator
 
@@ -10,7 +13,7 @@ import pytest
 
 from facelatch.hardware.indicator import DARK, DONE, LOCKED_OUT, REFUSED
 from facelatch.vault.lockout import FREE_FAILURES
-from tests.agent import Agent
+from tests.agent import NOBODY, Agent
 from tests.hardware import Bench, told, wait, wired
 
 HOLD = 6.0
@@ -286,6 +289,25 @@ def test_without_its_light_the_door_still_opens(agent_with_anna: Agent, bench: B
     state, detail = component(agent, "indicator")
     assert state == "failed"
     assert "not there" in detail
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_socket_opens_it_for_those_named_alone(agent_with_anna: Agent, bench: Bench, allowed: bool) -> None:
+    agent = agent_with_anna
+    agent.configure("policy", group=grp.getgrgid(NOBODY).gr_name)
+    agent.configure("latch", allow=[pwd.getpwuid(NOBODY).pw_name] if allowed else [])
+    start_armed(agent)
+    assert agent.as_nobody("verify").returncode == 0  # a member may look in any case
+    answer = agent.as_nobody("verify", "--open-latch")
+    if allowed:
+        assert answer.returncode == 0
+        told(agent, "latch_closed")
+    else:
+        assert answer.returncode == 2
+        assert "you may not open latch" in answer.stderr
+        told(agent, "refused")
+    assert bench.pulses == (["open", "closed"] if allowed else [])
 
 
 def test_a_latch_that_is_missing_is_named(agent_with_anna: Agent, bench: Bench) -> None:
