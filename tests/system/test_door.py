@@ -18,6 +18,7 @@ from tests.hardware import Bench, told, wait, wired
 
 HOLD = 6.0
 RESET = 25.0
+JAMMED = 61.0
 
 
 @pytest.fixture
@@ -255,6 +256,21 @@ def test_a_reset_forgets_everyone_and_gives_nothing(agent_with_anna: Agent) -> N
         bench.shows(DARK)
         bench.touch(HOLD)  # nobody at the door enrols themselves after it
         bench.shows(REFUSED)
+        assert users(agent) == []
+
+
+def test_a_button_that_was_jammed_does_nothing(agent_with_anna: Agent) -> None:
+    agent = agent_with_anna
+    with wired(agent, latch=False, reset=True) as bench:
+        start_armed(agent)
+        bench.touch(JAMMED)
+        bench.touch()  # it is read in order, so this one is seen after it
+        told(agent, "verify_match")
+        assert users(agent) == ["anna"]
+        assert "audit: reset" not in agent.log
+        bench.shows(DARK)
+        bench.touch(JAMMED - 2)
+        told(agent, "reset")
         assert users(agent) == []
 
 
