@@ -91,5 +91,17 @@ class CameraError(FacelatchError):
         self.fault = fault
 
 
+class ButtonError(FacelatchError):
+    """The button is missing, or we may not read it."""
+
+
+class IndicatorError(FacelatchError):
+    """The indicator does not show what it should."""
+
+
+class LatchError(FacelatchError):
+    """The latch does not open, or does not close."""
+
+
 class AgentUnreachableError(FacelatchError):
     """No agent answers on the socket."""

@@ -9,7 +9,10 @@ from facelatch.config import Config
 from facelatch.daemon.audit import Audit
 from facelatch.daemon.policy import Policy
 from facelatch.daemon.roster import Roster
+from facelatch.daemon.signals import Signals
+from facelatch.daemon.strike import Strike
 from facelatch.daemon.worker import Worker
+from facelatch.hardware.button import Button
 from facelatch.ipc.words import Liveness
 from facelatch.l2fe.extractor import Extractor
 from facelatch.vault.device_key import DeviceKey
@@ -34,6 +37,9 @@ class Agent:
     worker: Worker
     audit: Audit
     live_camera: bool
+    signals: Signals
+    strike: Strike | None
+    button: Button | None
 
     @property
     def liveness(self) -> Liveness:
