@@ -6,7 +6,8 @@ from __future__ import annotations
 import base64
 import re
 
-from facelatch.daemon.attempts import Looked, OtherPose, Retry
+from facelatch.daemon.attempts import Broken, Looked, NoMatch, OtherPose, Retry, Spoof
+from facelatch.daemon.liveness import Turn
 from facelatch.ipc import interface as wire
 from facelatch.ipc import words
 from facelatch.vault.record import MAX_USER_BYTES, Record
@@ -17,15 +18,29 @@ MAX_TIMEOUT_MS = 120_000
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
 
 
-def progress(report: Looked | Retry | OtherPose) -> wire.Progress:
+def progress(report: Looked | Retry | OtherPose | Turn | Broken) -> wire.Progress:
     """Tell one look."""
     if isinstance(report, OtherPose):
         return wire.Progress(words.ProgressResult.enroll_retry_pose)
+    if isinstance(report, Turn):
+        return wire.Progress(words.ProgressResult.verify_retry_turn_head, report.degrees)
+    if isinstance(report, Broken):
+        return wire.Progress(words.ProgressResult.verify_retry_hold_still)
     if isinstance(report, Retry):
         return wire.Progress(words.ProgressResult[report.hint.value])
     if report.remaining is None:
         return wire.Progress(words.ProgressResult.verify_look)
     return wire.Progress(words.ProgressResult.enroll_stage_passed, report.remaining)
+
+
+def failed(report: NoMatch | Spoof) -> words.VerifyResult:
+    """Tell how an attempt ended that unlocked nothing."""
+    return words.VerifyResult.verify_spoof if isinstance(report, Spoof) else words.VerifyResult.verify_no_match
+
+
+def not_added(reason: str) -> wire.EnrollReply:
+    """Tell why a look was not added to a record."""
+    return {"result": words.EnrollResult.enroll_failed, "reason": reason}
 
 
 def user(record: Record, locked_until_usec: int | None) -> wire.User:
