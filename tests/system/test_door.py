@@ -190,7 +190,7 @@ def test_what_the_socket_asks_for_lights_up_too(agent_with_anna: Agent, bench: B
 
 def test_kill_9_leaves_nothing_open(agent_with_anna: Agent, bench: Bench) -> None:
     agent = agent_with_anna
-    agent.configure("latch", pulse=1.0)
+    agent.configure("latch", pulse=4.0)
     start_armed(agent)
     bench.touch()
     wait(lambda: bench.is_open)

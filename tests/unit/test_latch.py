@@ -96,7 +96,7 @@ def shell(text: str, *arguments: object) -> list[str]:
 
 def test_a_program_is_ended_after_the_pulse_and_the_other_locks(tmp_path: Path) -> None:
     opened, locked = tmp_path / "opened", tmp_path / "locked"
-    latch = CommandLatch(shell('echo $$ > "$1"; exec sleep 600', opened), shell('echo > "$1"', locked), 0.3)
+    latch = CommandLatch(shell('echo $$ > "$1"; exec sleep 600', opened), shell('echo > "$1"', locked), 3)
 
     async def steps() -> None:
         await latch.open()

@@ -29,14 +29,25 @@ def state(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def strike(state: Path, script: str = 'echo >> "$1"; exec sleep 600') -> Strike:
-    """A latch that is a real program, which leaves a line in state/pulses each time."""
-    latch = CommandLatch(["/bin/sh", "-c", script, "latch", str(state / "pulses")], [], PULSE)
+class Counted(CommandLatch):
+    """A latch that is a real program, and counts how often that was started."""
+
+    pulses = 0
+
+    async def open(self) -> None:
+        self.pulses += 1
+        await super().open()
+
+
+def strike(state: Path, *command: str) -> Strike:
+    """Give a latch; a command of a test's own has all the time that it needs to end by itself."""
+    latch = Counted(command or ("/bin/sleep", "600"), [], 600 if command else PULSE)
     return Strike(latch, LatchConfig(pulse=PULSE, gap=GAP), state, Audit())
 
 
-def pulses(state: Path) -> int:
-    return (state / "pulses").read_text().count("\n") if (state / "pulses").exists() else 0
+def pulses(latch: Strike) -> int:
+    assert isinstance(latch.latch, Counted)
+    return latch.latch.pulses
 
 
 def scenario(steps: Callable[[], Awaitable[None]]) -> None:
@@ -52,8 +63,8 @@ def test_it_rests_between_pulses_even_for_two_at_once(state: Path) -> None:
         start = time.monotonic()
         await asyncio.gather(latch.open(PEER, "anna"), latch.open(PEER, "bob"))
         assert time.monotonic() - start >= PULSE + GAP
+        assert pulses(latch) == 2
         await latch.close(PEER)
-        assert pulses(state) == 2
 
     scenario(steps)
 
@@ -67,10 +78,10 @@ def test_it_does_not_open_once_it_is_disarmed_while_someone_waits(state: Path) -
         write_mode(state, Mode.DISARMED)
         with pytest.raises(DisarmedError):
             await waiting
+        assert pulses(latch) == 1
         await latch.close(PEER)
 
     scenario(steps)
-    assert pulses(state) == 1
 
 
 def test_who_hangs_up_while_it_waits_gets_nothing(state: Path) -> None:
@@ -82,10 +93,10 @@ def test_who_hangs_up_while_it_waits_gets_nothing(state: Path) -> None:
         waiting.cancel()
         await asyncio.wait([waiting])
         await asyncio.sleep(PULSE + GAP)
+        assert pulses(latch) == 1
         await latch.close(PEER)
 
     scenario(steps)
-    assert pulses(state) == 1
 
 
 def test_who_hangs_up_as_it_opens_leaves_it_watched(state: Path) -> None:
@@ -132,7 +143,7 @@ def test_what_does_not_close_is_disarmed(state: Path, monkeypatch: pytest.Monkey
 
 def test_a_program_that_fails_disarms_too(state: Path) -> None:
     async def steps() -> None:
-        latch = strike(state, "exit 1")
+        latch = strike(state, "/bin/false")
         await latch.open(PEER, "anna")
         while latch.armed:
             await asyncio.sleep(0.01)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -34,7 +33,7 @@ from facelatch.daemon.audit import MessageId
 from facelatch.daemon.liveness import Watch
 from facelatch.daemon.policy import Action
 from facelatch.daemon.roster import OvertakenError
-from facelatch.daemon.signature import MAX_CHALLENGE_BYTES, MIN_CHALLENGE_BYTES, Statement
+from facelatch.daemon.signature import Statement
 from facelatch.daemon.worker import BusyError, DeadlineError, Session, StoppedError
 from facelatch.errors import CameraError, DeviceKeyError, StorageError
 from facelatch.hardware.indicator import REFUSED
@@ -47,8 +46,6 @@ from facelatch.vault.lockout import DEVICE, SPOOF, Wait
 from facelatch.vault.record import Record
 
 _REPORT = TypeVar("_REPORT")
-# The largest time that every JSON reader takes as a whole number.
-_NEVER_USEC = 2**53 - 1
 
 
 class AgentService(wire.AgentInterface):
@@ -123,7 +120,8 @@ class AgentService(wire.AgentInterface):
 
     async def ListUsers(self) -> wire.ListUsersReply:  # noqa: D102 - the interface has it
         self._require(Action.LIST_USERS, None)
-        return {"users": [replies.user(record, self._locked_until(record)) for record in self._agent.roster]}
+        wait = self._agent.lockout.wait
+        return {"users": [replies.user(record, wait(record.header.record_id.hex())) for record in self._agent.roster]}
 
     async def RemoveUser(self, *, user: str) -> None:  # noqa: D102 - the interface has it
         self._require(Action.REMOVE_USER, user)
@@ -311,13 +309,6 @@ class AgentService(wire.AgentInterface):
             raise wire.LockedOut(retry_after_ms=None if wait.seconds is None else math.ceil(wait.seconds * 1000))
         return attempts.Attempt(agent.extractor, agent.roster, records, agent.lockout, subject, judged=judged)
 
-    def _locked_until(self, record: Record) -> int | None:
-        """When a user's wait ends, in microseconds since the epoch; the end of time where only a reset ends it."""
-        wait = self._agent.lockout.wait(record.header.record_id.hex())
-        if wait is None:
-            return None
-        return _NEVER_USEC if wait.seconds is None else time.time_ns() // 1000 + int(wait.seconds * 1e6)
-
     def _audience(self, challenge: str | None, audience: str | None) -> tuple[bytes, str] | None:
         if challenge is None and audience is None:
             return None
@@ -327,14 +318,7 @@ class AgentService(wire.AgentInterface):
         if not self._agent.policy.allows_audience(self._peer, audience):
             self._agent.audit.refused(self._peer, None, "sign for that audience")
             raise wire.PermissionDenied(action="sign for that audience")
-        try:
-            nonce = base64.b64decode(challenge, validate=True)
-        except ValueError:
-            raise wire.InvalidArgument(parameter="challenge", problem="is not base64") from None
-        if not MIN_CHALLENGE_BYTES <= len(nonce) <= MAX_CHALLENGE_BYTES:
-            bounds = f"has {len(nonce)} bytes, not {MIN_CHALLENGE_BYTES} to {MAX_CHALLENGE_BYTES}"
-            raise wire.InvalidArgument(parameter="challenge", problem=bounds)
-        return nonce, audience
+        return replies.challenge(challenge), audience
 
     def _matched(self, match: Match, signed_for: tuple[bytes, str] | None) -> wire.VerifyReply:
         user = match.record.header.user
