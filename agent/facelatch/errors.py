@@ -91,5 +91,9 @@ class CameraError(FacelatchError):
         self.fault = fault
 
 
+class ServiceManagerError(FacelatchError):
+    """Systemd did not hand over what its units are to hand over."""
+
+
 class AgentUnreachableError(FacelatchError):
     """No agent answers on the socket."""
