@@ -69,7 +69,7 @@ def _regular(root: Path) -> list[Path]:
 def _files() -> Iterator[tuple[Path, str, int]]:
     """Every file but the modules: from where, to where, with which mode."""
     yield _PACKAGING / "facelatch", "usr/bin/facelatch", 0o755
-    yield _SETTINGS / "provision.py", "usr/sbin/facelatch-provision", 0o755
+    yield _SETTINGS / "provision", "usr/sbin/facelatch-provision", 0o755
     yield _SETTINGS / "facelatch.toml", _CONFIG, 0o644
     yield _SETTINGS / "sysusers.d" / "facelatch.conf", "usr/lib/sysusers.d/facelatch.conf", 0o644
     yield _SETTINGS / "tmpfiles.d" / "facelatch.conf", "usr/lib/tmpfiles.d/facelatch.conf", 0o644
