@@ -55,7 +55,9 @@ class Machine:
     @contextmanager
     def during(self, *command: str) -> Iterator[subprocess.Popen[str]]:
         """Have a command run in it, whose output can be read; it is killed at the end if it still runs."""
-        with subprocess.Popen(self._inside(command, ""), stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - as above
+        with subprocess.Popen(  # noqa: S603 - as above
+            self._inside(command, ""), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
             try:
                 yield process
             finally:

@@ -70,12 +70,18 @@ class Story:
         self.machine.write("/etc/facelatch/facelatch.toml", CONFIG.format(seconds=seconds) + more)
 
     def restart(self) -> None:
-        """Start the agent anew."""
+        """Start the agent anew, however often it has been of late."""
+        self.machine.must("systemctl", "reset-failed", SERVICE)
         self.machine.must("systemctl", "restart", SERVICE)
 
     def drop_in(self, name: str, text: str) -> None:
         """Change the agent's unit as an administrator would."""
         self.machine.write(f"/etc/systemd/system/{SERVICE}.d/{name}.conf", text)
+        self.machine.must("systemctl", "daemon-reload")
+
+    def without_drop_ins(self) -> None:
+        """Take the changes back."""
+        self.machine.must("rm", "--recursive", f"/etc/systemd/system/{SERVICE}.d")
         self.machine.must("systemctl", "daemon-reload")
 
     @property
@@ -112,10 +118,14 @@ class Story:
         self.machine.must("journalctl", "--sync")
         return self.machine.must("journalctl", "--no-pager", "--output=cat", f"--unit={SERVICE}")
 
+    def signal(self, name: str) -> None:
+        """Send the agent's process a signal."""
+        self.machine.must("systemctl", "kill", "--kill-whom=main", f"--signal={name}", SERVICE)
+
     def killed(self) -> None:
         """Kill the agent as a crash would, and wait until systemd has started it anew."""
         before = self.pid
-        self.machine.must("kill", "-KILL", before)
+        self.signal("KILL")
         self.until("the restart", lambda: self.pid not in ("0", before))
         self.machine.wait("the agent", "facelatch", "status")
 
