@@ -15,7 +15,7 @@ from tests.pictures import make_scenes
 
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of pictures by name: anna, stranger, nobody."""
+    """Folders of pictures by name: anna, stranger, guest, nobody."""
     return make_scenes(tmp_path_factory.mktemp("scenes"))
 
 

@@ -20,6 +20,8 @@ _CENTRE = (144.0, 120.0)
 _HEAD = 80.0
 # Takes the face to 15 within-person deviations from itself, far outside the accept radius (9).
 _SWELLING = 0.55
+# To 20 of them, just outside it, but still a face that is worth a key.
+_SLIGHT_SWELLING = 0.35
 
 
 def anna(count: int, seed: int = 1) -> list[Picture]:
@@ -30,6 +32,11 @@ def anna(count: int, seed: int = 1) -> list[Picture]:
 def stranger(count: int, seed: int = 2) -> list[Picture]:
     """Looks at somebody else: the same portrait with a swollen middle, which is another face to the encoder."""
     return _looks(_swell(_face(), _SWELLING), count, seed)
+
+
+def guest(count: int, seed: int = 4) -> list[Picture]:
+    """Looks at a third person, who, unlike the stranger, can be enrolled beside anna."""
+    return _looks(_swell(_face(), _SLIGHT_SWELLING), count, seed)
 
 
 def turned(yaw: float, pitch: float = 0.0) -> Picture:
@@ -64,9 +71,10 @@ def save(folder: Path, pictures: list[Picture]) -> Path:
 
 
 def make_scenes(folder: Path) -> Path:
-    """Make a folder for each of anna, stranger and nobody."""
+    """Make a folder for each of anna, stranger, guest and nobody."""
     save(folder / "anna", anna(6))
     save(folder / "stranger", stranger(3))
+    save(folder / "guest", guest(6))
     save(folder / "nobody", nobody())
     return folder
 

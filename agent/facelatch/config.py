@@ -18,6 +18,9 @@ _MAX_BYTES = 64 * 1024
 _AUDIENCE = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 Seconds = Annotated[float, Meta(gt=0, le=600)]
+# The kernel's name of an LED, or the directory of a stand-in.
+Led = Annotated[str, Meta(pattern=r"^(/.+|[A-Za-z0-9][A-Za-z0-9:_.-]{0,63})$")]
+Command = Annotated[list[Annotated[str, Meta(pattern=r"^[^\0]*$")]], Meta(max_length=32)]
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -63,6 +66,60 @@ class EnrollConfig(_Section, frozen=True):
     timeout: Seconds = 60.0
 
 
+class ButtonConfig(_Section, frozen=True):
+    """The button at the door. Without a device there is none.
+
+    Attributes:
+        device: an event device of the kernel's gpio-keys driver; any of its keys counts.
+        hold: seconds that ask for an enrolment.
+        enroll_window: seconds after an administrator's unlock in which they are granted; 0 grants none.
+        reset: whether a hold four times as long forgets everyone.
+    """
+
+    device: Path | None = None
+    hold: Annotated[float, Meta(ge=1, le=30)] = 5.0
+    enroll_window: Annotated[float, Meta(ge=0, le=300)] = 30.0
+    reset: bool = False
+
+
+class IndicatorConfig(_Section, frozen=True):
+    """The light beside the camera: an LED of the kernel's LED class, by name or directory. Without one, none."""
+
+    led: Led | None = None
+
+
+class LatchConfig(_Section, frozen=True):
+    """What holds the door.
+
+    Attributes:
+        backend: "led": the LED class, whose oneshot trigger ends the pulse in the kernel; "exec": a program.
+        led: name or directory of that LED.
+        command: opens for as long as it runs, at most ``pulse``; the program by its absolute path, and its arguments.
+        release: locks, if ending the former is not enough.
+        pulse: seconds for which it is open. A strike's coil is not made to be powered for longer than the most.
+        gap: seconds that it rests at least.
+        allow: login names that may have it opened over the socket, beside root and administrators.
+        test: nothing real hangs on it, so a replay camera may open it.
+    """
+
+    backend: Literal["none", "led", "exec"] = "none"
+    led: Led = "facelatch-latch"
+    command: Command = []
+    release: Command = []
+    pulse: Annotated[float, Meta(ge=0.1, le=30)] = 3.0
+    # Never 0: the kernel takes a pulse without an off time for one without an end.
+    gap: Annotated[float, Meta(ge=0.1, le=60)] = 1.0
+    allow: list[str] = []
+    test: bool = False
+
+
+class PamConfig(_Section, frozen=True):
+    """What a login may cost in time, and which services a face never opens, beside any remote session."""
+
+    timeout: Seconds = 5.0
+    never: list[str] = field(default_factory=lambda: ["sshd", "cockpit", "vsftpd"])
+
+
 class PolicyConfig(_Section, frozen=True):
     """Who may do what, beside root: login names, and the group whose members may verify and watch."""
 
@@ -87,6 +144,10 @@ class Config(_Section, frozen=True):
     device_key: DeviceKeyConfig = field(default_factory=DeviceKeyConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     enroll: EnrollConfig = field(default_factory=EnrollConfig)
+    button: ButtonConfig = field(default_factory=ButtonConfig)
+    indicator: IndicatorConfig = field(default_factory=IndicatorConfig)
+    latch: LatchConfig = field(default_factory=LatchConfig)
+    pam: PamConfig = field(default_factory=PamConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     audiences: dict[Annotated[str, Meta(pattern=_AUDIENCE)], list[str]] = {}
 
@@ -118,10 +179,31 @@ def parse(data: bytes, name: str) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {name} is not TOML ({error})", "mend that line") from error
     try:
-        return msgspec.convert(table, Config, dec_hook=_path)
+        config = msgspec.convert(table, Config, dec_hook=_path)
     except msgspec.ValidationError as error:
         problem = str(error).replace("Object contains unknown field", "unknown key").replace("`$.", "`")
         raise ConfigError(f"config {name}: {problem}", "mend or remove that key") from error
+    _require_a_safe_latch(config, name)
+    return config
+
+
+def _require_a_safe_latch(config: Config, name: str) -> None:
+    latch = config.latch
+    if latch.backend == "none":
+        return
+    if latch.backend == "exec" and not (latch.command and Path(latch.command[0]).is_absolute()):
+        raise ConfigError(f"config {name}: latch.command does not begin with an absolute path", "name the program")
+    if latch.release and not Path(latch.release[0]).is_absolute():
+        raise ConfigError(f"config {name}: latch.release does not begin with an absolute path", "name the program")
+    if config.button.reset:
+        raise ConfigError(
+            f"config {name}: button.reset and a latch exclude each other", "remove button.reset: root can remove users"
+        )
+    if config.camera.backend == "replay" and not latch.test:
+        raise ConfigError(
+            f"config {name}: a replay camera must not open a latch",
+            "choose a real camera, or set latch.test where nothing hangs on the latch",
+        )
 
 
 def _path(kind: type, value: object) -> Path:

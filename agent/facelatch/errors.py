@@ -95,5 +95,17 @@ class ServiceManagerError(FacelatchError):
     """Systemd did not hand over what its units are to hand over."""
 
 
+class ButtonError(FacelatchError):
+    """The button is missing, or we may not read it."""
+
+
+class IndicatorError(FacelatchError):
+    """The indicator does not show what it should."""
+
+
+class LatchError(FacelatchError):
+    """The latch does not open, or does not close."""
+
+
 class AgentUnreachableError(FacelatchError):
     """No agent answers on the socket."""

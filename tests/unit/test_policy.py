@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from facelatch.config import Config, PolicyConfig
+from facelatch.config import Config, LatchConfig, PolicyConfig
 from facelatch.daemon.policy import Action, Policy
 from facelatch.ipc.peer import Peer
 
@@ -72,6 +72,13 @@ def test_members_may_watch_but_open_nobodys_secrets() -> None:
     assert policy.allows(ANNA, Action.UNSEAL, "anna")
     assert policy.allows(ANNA, Action.REFRESH, "anna")
     assert not policy.allows(BOB_IN_GROUP, Action.REFRESH, "anna")
+
+
+def test_the_latch_is_for_those_named_and_not_for_members() -> None:
+    policy = Policy(Config(latch=LatchConfig(allow=["anna"])))
+    assert policy.allows(ANNA, Action.OPEN_LATCH)
+    assert not policy.allows(BOB_IN_GROUP, Action.OPEN_LATCH)
+    assert not policy.allows(NAMELESS, Action.OPEN_LATCH)
 
 
 def test_a_group_that_does_not_exist_has_no_members() -> None:

@@ -12,6 +12,7 @@ from facelatch import __version__
 from facelatch.cli import agent, people, sealing
 from facelatch.cli.aim import aim
 from facelatch.cli.doctor import doctor
+from facelatch.cli.door import arm, release, set_up
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,6 +35,9 @@ for command in (
     agent.monitor,
     doctor,
     aim,
+    arm,
+    set_up,
+    release,
     sealing.seal,
     sealing.unseal,
     people.unlock_lockout,

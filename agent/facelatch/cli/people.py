@@ -47,12 +47,19 @@ def enroll(user: str, administrator: bool, replace: bool, add: bool, as_json: bo
 @click.option("--user", help="Expect this user; without it anyone enrolled may match.")
 @click.option("--challenge", metavar="HEX", help="16 to 64 bytes to sign for the audience.")
 @click.option("--audience", help="Whom the signature is for, as the configuration names it.")
+@click.option("--open-latch", is_flag=True, help="Open the latch for whoever matches.")
 @click.option("--timeout", "timeout_ms", type=click.IntRange(1), metavar="MS", help="Give up after this time.")
 @json_option
 @runtime_option
 @told
 def verify(
-    user: str | None, challenge: str | None, audience: str | None, timeout_ms: int | None, as_json: bool, runtime: Path
+    user: str | None,
+    challenge: str | None,
+    audience: str | None,
+    open_latch: bool,
+    timeout_ms: int | None,
+    as_json: bool,
+    runtime: Path,
 ) -> None:
     """Look at the camera and say who is there."""
     from facelatch.ipc.interface import AgentInterface
@@ -60,7 +67,9 @@ def verify(
     nonce = None if challenge is None else _base64(challenge)
 
     async def call(agent: AgentInterface) -> Reply:
-        replies = agent.Verify(user=user, challenge=nonce, audience=audience, timeout_ms=timeout_ms)
+        replies = agent.Verify(
+            user=user, challenge=nonce, audience=audience, open_latch=open_latch or None, timeout_ms=timeout_ms
+        )
         return await watch(replies, as_json)
 
     reply = call_agent(runtime, call, as_json)

@@ -9,7 +9,10 @@ from facelatch.config import Config
 from facelatch.daemon.audit import Audit
 from facelatch.daemon.policy import Policy
 from facelatch.daemon.roster import Roster
+from facelatch.daemon.signals import Signals
+from facelatch.daemon.strike import Strike
 from facelatch.daemon.worker import Worker
+from facelatch.hardware.button import Button
 from facelatch.l2fe.extractor import Extractor
 from facelatch.vault.device_key import DeviceKey
 from facelatch.vault.key_ring import KeyRing
@@ -33,6 +36,9 @@ class Agent:
     worker: Worker
     audit: Audit
     live_camera: bool
+    signals: Signals
+    strike: Strike | None
+    button: Button | None
 
     @property
     def device_key(self) -> DeviceKey:

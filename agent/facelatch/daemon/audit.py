@@ -39,6 +39,11 @@ class MessageId(Enum):
     camera_fault = "130d535a2c20573a098b634c385f0e50"
     refused = "73c3cd3a9124f671d7ca9d4d1d5d8bdc"
     lockout_reset = "2cf6ff2f0f3f4b0d9a5f0a4f6c0e7b61"
+    latch_fault = "30f6f4b7de9e4ac1a9c8f4dd1a0f5c12"
+    armed = "5c0d0d3c66f94a0e8bd2a37c9be1f7d4"
+    set_up = "b7a4b5f0d1bb4d6c9a3a1f2c54e9c8e3"
+    disarmed = "e1b3c7d25a0f4f7e9d5b6a8c0f3e2d19"
+    reset = "0a9e7c4f1d2b4c3a8f6e5d7b9c0a1e28"
     rekeyed = "8d1c7f5e6b9a4f9c8a53f5be0b3cc0d4"
 
 
@@ -52,9 +57,14 @@ class Happening:
 
 
 class Audit:
-    """Writes events down and hands them out. ``tell`` may be called from any thread."""
+    """Writes events down and hands them out. ``tell`` may be called from any thread.
 
-    def __init__(self) -> None:
+    Args:
+        journal: whether the journal is told even where it does not read our log anyway.
+    """
+
+    def __init__(self, *, journal: bool = False) -> None:
+        self._journal = journal or "JOURNAL_STREAM" in os.environ
         self._watchers: dict[asyncio.Queue[Happening], asyncio.AbstractEventLoop] = {}
 
     def tell(self, event: MonitorEvent, peer: Peer, user: str | None, reason: str = "") -> None:
@@ -98,7 +108,7 @@ class Audit:
             "FACELATCH_REASON": reason,
         }
         # Under systemd the journal takes the fields as they are; the log would have them once more as text.
-        if "JOURNAL_STREAM" not in os.environ or not _to_journal(fields):
+        if not self._journal or not _to_journal(fields):
             _log.info("%s", message)
 
 

@@ -17,6 +17,7 @@ class Action(Enum):
     """What a peer may ask for; the names are those of the socket's methods."""
 
     VERIFY = auto()
+    OPEN_LATCH = auto()
     ENROLL = auto()
     REFRESH = auto()
     LIST_USERS = auto()
@@ -48,6 +49,8 @@ class Policy:
                 return themselves or self._is_member(peer)
             case Action.UNSEAL | Action.REFRESH:
                 return themselves
+            case Action.OPEN_LATCH:
+                return login_name(peer.uid) in self._config.latch.allow
             case Action.MONITOR:
                 return self._is_member(peer)
             case _:

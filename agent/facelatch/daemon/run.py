@@ -15,14 +15,18 @@ from facelatch.camera import Camera
 from facelatch.config import Config
 from facelatch.daemon.agent import Agent
 from facelatch.daemon.audit import Audit
+from facelatch.daemon.door import Door, ourselves
 from facelatch.daemon.hardening import keep_memory_private
 from facelatch.daemon.policy import Policy
 from facelatch.daemon.roster import Roster
 from facelatch.daemon.service import AgentService
 from facelatch.daemon.service_manager import give_signs_of_life, inherited_sockets, notify, watchdog_seconds
+from facelatch.daemon.signals import LitCamera, Signals
 from facelatch.daemon.status_service import StatusService
+from facelatch.daemon.strike import Strike
 from facelatch.daemon.worker import Worker
 from facelatch.errors import CameraError, CameraFault, ServiceManagerError, StorageError
+from facelatch.hardware.factory import make_button, make_indicator, make_latch
 from facelatch.ipc.listener import require_free
 from facelatch.ipc.server import Server
 from facelatch.l2fe.extractor import Extractor
@@ -76,8 +80,12 @@ def build(config: Config, stack: ExitStack) -> Agent:
     # Secrets that a renewal of the device key has not reached yet are still under the old one.
     secrets = Secrets(config.state / _SECRETS, ring.current)
     lockout = Lockout(config.state / _LOCKOUT, ring, BootClock())
-    worker = Worker(camera, path, camera_fault)
+    signals = Signals(make_indicator(config.indicator), config.enroll.frames)
+    stack.callback(signals.dark)
+    worker = Worker(LitCamera(camera, signals), path, camera_fault)
     stack.callback(worker.close)
+    audit = Audit()
+    latch = make_latch(config.latch)
     agent = Agent(
         config=config,
         policy=Policy(config),
@@ -87,8 +95,11 @@ def build(config: Config, stack: ExitStack) -> Agent:
         secrets=secrets,
         lockout=lockout,
         worker=worker,
-        audit=Audit(),
+        audit=audit,
         live_camera=camera.live,
+        signals=signals,
+        strike=None if latch is None else Strike(latch, config.latch, config.state, audit),
+        button=make_button(config.button),
     )
     if ring.next is not None:
         _log.info("going on with a renewal of the device key that was interrupted")
@@ -106,7 +117,9 @@ async def _serve(config: Config, agent: Agent, sockets: Mapping[str, socket.sock
         loop.add_signal_handler(number, stop.set)
     agent_server = Server(lambda peer: [AgentService(agent, peer)])
     status_server = Server(lambda peer: [StatusService(agent, peer)])
-    signs_of_life: asyncio.Task[None] | None = None
+    tasks: list[asyncio.Task[None]] = []
+    if agent.button is not None:
+        tasks.append(loop.create_task(Door(agent, agent.button).watch()))
     try:
         _listen(agent_server, config.runtime / AGENT_SOCKET, sockets)
         _listen(status_server, config.runtime / STATUS_SOCKET, sockets)
@@ -114,16 +127,18 @@ async def _serve(config: Config, agent: Agent, sockets: Mapping[str, socket.sock
         notify("READY=1")
         ready()
         if limit := watchdog_seconds():
-            signs_of_life = loop.create_task(give_signs_of_life(agent.worker, limit))
+            tasks.append(loop.create_task(give_signs_of_life(agent.worker, limit)))
         await stop.wait()
         _log.info("stopping")
     finally:
         notify("STOPPING=1")
-        if signs_of_life is not None:
-            signs_of_life.cancel()
+        for task in tasks:
+            task.cancel()
         agent.worker.cancel(None)
         await agent_server.close()
         await status_server.close()
+        if agent.strike is not None:
+            await agent.strike.close(ourselves())
 
 
 def _camera_fault(camera: Camera) -> CameraError | None:

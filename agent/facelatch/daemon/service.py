@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from asyncvarlink import FileDescriptor
 
-from facelatch.daemon import attempts, replies, sealing
+from facelatch.daemon import attempts, opening, replies, sealing
 from facelatch.daemon.agent import Agent
 from facelatch.daemon.attempts import (
     Duplicate,
@@ -34,6 +34,7 @@ from facelatch.daemon.roster import OvertakenError
 from facelatch.daemon.signature import MAX_CHALLENGE_BYTES, MIN_CHALLENGE_BYTES, Statement
 from facelatch.daemon.worker import BusyError, DeadlineError, Session, StoppedError
 from facelatch.errors import CameraError, DeviceKeyError, StorageError
+from facelatch.hardware.indicator import REFUSED
 from facelatch.ipc import interface as wire
 from facelatch.ipc import words
 from facelatch.ipc.peer import Peer
@@ -64,14 +65,18 @@ class AgentService(wire.AgentInterface):
         timeout_ms: int | None = None,
     ) -> AsyncIterator[wire.VerifyReply]:
         self._require(Action.VERIFY, user)
+        strike = None
         if open_latch:
-            raise wire.InvalidArgument(parameter="open_latch", problem="no latch is configured")
+            self._require(Action.OPEN_LATCH, None)
+            strike = opening.armed(self._agent, self._peer)
         signed_for = self._audience(challenge, audience)
         async with aclosing(self._recognise(user, timeout_ms)) as reports:
             async for report in reports:
                 if isinstance(report, Looked | Retry):
                     yield {"progress": replies.progress(report)}
                 elif isinstance(report, Match):
+                    if strike is not None:
+                        await opening.opened(self._agent, strike, self._peer, report.record.header.user)
                     yield self._matched(report, signed_for)
                 else:
                     yield {"result": words.VerifyResult.verify_no_match}
@@ -327,8 +332,10 @@ class AgentService(wire.AgentInterface):
             case Looked() | Retry() | OtherPose():
                 return {"progress": replies.progress(report)}
             case Refused(reason):
+                self._agent.signals.result(REFUSED)
                 return {"result": words.EnrollResult.enroll_failed, "reason": str(reason)}
             case Duplicate():
+                self._agent.signals.result(REFUSED)
                 return {
                     "result": words.EnrollResult.enroll_duplicate,
                     "reason": "this face is enrolled under another name; remove that one first",
@@ -356,12 +363,14 @@ class AgentService(wire.AgentInterface):
 
     def _tell(self, event: MonitorEvent, user: str | None, reason: str = "") -> None:
         self._agent.audit.tell(event, self._peer, user, reason)
+        self._agent.signals.event(event)
 
     async def _told(self, reports: AsyncGenerator[_REPORT], user: str | None) -> AsyncGenerator[_REPORT]:
         """Pass reports on, and turn a job's end into the socket's errors."""
         try:
             async with aclosing(reports):
                 async for report in reports:
+                    self._agent.signals.progress(report)
                     yield report
         except BusyError:
             raise wire.Busy from None

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from facelatch import __version__
 from facelatch.daemon.agent import Agent
+from facelatch.daemon.mode import Mode, read_mode
 from facelatch.daemon.policy import Action
+from facelatch.errors import FacelatchError
 from facelatch.ipc import interface as wire
 from facelatch.ipc import words
 from facelatch.ipc.peer import Peer
@@ -34,6 +36,7 @@ class StatusService(wire.StatusInterface):
                 wire.Component("device", words.ComponentState.ok, f"id {agent.device_id.hex()}"),
                 self._device_key(),
                 *self._camera_fault(),
+                *self._hardware(),
             ],
         }
 
@@ -65,6 +68,21 @@ class StatusService(wire.StatusInterface):
             [] if fault is None else [wire.Component("camera", words.ComponentState.failed, f"when last used: {fault}")]
         )
 
+    def _hardware(self) -> Iterator[wire.Component]:
+        """Describe the button, the indicator and the latch, as far as there are any."""
+        agent, state = self._agent, words.ComponentState
+        if agent.button is not None:
+            yield _component("button", agent.button.name, agent.button.fault)
+        if agent.config.indicator.led is not None:
+            yield _component("indicator", agent.signals.indicator.name, agent.signals.fault)
+        if agent.strike is not None:
+            mode = read_mode(agent.config.state)
+            detail = f"{agent.strike.latch.name}, {mode}"
+            if agent.strike.fault is None and mode is not Mode.ARMED:
+                yield wire.Component("latch", state.missing, f"{detail}: root arms it with 'facelatch arm'")
+            else:
+                yield _component("latch", detail, agent.strike.fault)
+
     def _device_key(self) -> wire.Component:
         key = self._agent.device_key
         detail = f"{key.provider}, id {key.key_id.hex()}"
@@ -73,3 +91,9 @@ class StatusService(wire.StatusInterface):
                 "device_key", words.ComponentState.weak, f"{detail}; it lies on the same card as the records"
             )
         return wire.Component("device_key", words.ComponentState.ok, detail)
+
+
+def _component(name: str, detail: str, fault: FacelatchError | None) -> wire.Component:
+    if fault is None:
+        return wire.Component(name, words.ComponentState.ok, detail)
+    return wire.Component(name, words.ComponentState.failed, str(fault))
