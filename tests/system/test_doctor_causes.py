@@ -164,7 +164,11 @@ def test_model_hash_wrong(agent_with_anna: Agent, tmp_path: Path) -> None:
     model.write_bytes(data)
     agent_with_anna.write_config()
     # An installation of its own: isolated, so that no other is found.
-    program = (sys.executable, "-c", "import sys; sys.path.insert(0, sys.argv.pop(1)); from facelatch.cli import main; main()")
+    program = (
+        sys.executable,
+        "-c",
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); from facelatch.cli import main; main()",
+    )
     result = agent_with_anna.cli(
         "doctor", "--json", "--config", str(agent_with_anna.config), program=(*program, str(tmp_path))
     )

@@ -48,7 +48,9 @@ def check_encryption(state: Path) -> Finding:
         case True:
             return Finding("encryption", State.OK, f"{where}, on a dm-crypt mapping")
         case False:
-            return Finding("encryption", State.WEAK, f"{where}, not encrypted", "put it on a LUKS volume (`facelatch-provision`)")
+            return Finding(
+                "encryption", State.WEAK, f"{where}, not encrypted", "put it on a LUKS volume (`facelatch-provision`)"
+            )
         case None:
             remedy = "look with `lsblk`"
             return Finding("encryption", State.WEAK, f"{where}, cannot tell whether it is encrypted", remedy)
