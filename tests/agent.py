@@ -160,6 +160,10 @@ class Agent:
         """Run a command of the command line to its end, with something given on its standard input."""
         return self._finish([*program, *arguments], {"FACELATCH_RUNTIME": str(runtime or self.runtime)}, given)
 
+    def command(self, *arguments: str, **environment: str) -> Finished:
+        """Run a command with additions to its environment, and nothing that says where the agent is."""
+        return self._finish([*self._program, *arguments], environment)
+
     def lines(self, *arguments: str) -> list[Any]:
         """Run a command with ``--json`` and return what it printed, line by line."""
         return [json.loads(line) for line in self.cli(*arguments, "--json").stdout.splitlines()]

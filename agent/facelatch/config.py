@@ -116,7 +116,7 @@ class LatchConfig(_Section, frozen=True):
 class PamConfig(_Section, frozen=True):
     """What a login may cost in time, and which services a face never opens, beside any remote session."""
 
-    timeout: Seconds = 5.0
+    timeout: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
     never: list[str] = field(default_factory=lambda: ["sshd", "cockpit", "vsftpd"])
 
 

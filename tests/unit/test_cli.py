@@ -10,10 +10,11 @@ from click.testing import CliRunner
 from facelatch.cli import main
 
 VERBS = """
-    aim config demo doctor enroll list monitor remove run seal status unlock-lockout unseal verify
+    aim arm config demo doctor enroll list monitor pam release remove run
+    seal set-up status unlock-lockout unseal verify
 """
-# They print what they go through, to people; the rest print an object, or one a line.
-FOR_PEOPLE = {"run", "demo"}
+# They print what they go through, to people, or nothing but faults; the rest print an object, or one a line.
+FOR_PEOPLE = {"run", "demo", "pam", "release"}
 
 
 def leaves(group: click.Group, names: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:

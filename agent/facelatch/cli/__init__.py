@@ -13,6 +13,7 @@ from facelatch.cli import agent, people, sealing
 from facelatch.cli.aim import aim
 from facelatch.cli.doctor import doctor
 from facelatch.cli.door import arm, release, set_up
+from facelatch.cli.pam import pam
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,6 +39,7 @@ for command in (
     arm,
     set_up,
     release,
+    pam,
     sealing.seal,
     sealing.unseal,
     people.unlock_lockout,
