@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +27,8 @@ from tools.build_package.suites import SUITES
 def main(suite: str) -> None:
     """Tell the whole story on a Debian release; needs root, and a network for the first time."""
     require_able()
+    # Ended from outside, it ends its container, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     root = debian_root(suite)
     with TemporaryDirectory(prefix="facelatch-story-") as folder:
         ours = Path(folder)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.story.root import StoryError
@@ -56,12 +56,22 @@ class Machine:
     def during(self, *command: str) -> Iterator[subprocess.Popen[str]]:
         """Have a command run in it, whose output can be read; it is killed at the end if it still runs."""
         with subprocess.Popen(  # noqa: S603 - as above
-            self._inside(command, ""), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            self._inside(command, ""),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
         ) as process:
             try:
                 yield process
             finally:
-                process.kill()
+                # The command itself is a child of nsenter, and would outlive it.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def seen(self, path: str) -> Path:
+        """Return where a path of its is to be found from outside."""
+        return Path(f"/proc/{self._leader}/root", path.lstrip("/"))
 
     def property(self, unit: str, name: str) -> str:
         """Return what systemd says of a unit."""

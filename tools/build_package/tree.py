@@ -80,8 +80,10 @@ def _files() -> Iterator[tuple[Path, str, int]]:
             yield unit, f"{_UNITS}/{unit.name}", 0o644
     for example in sorted((ROOT / "systemd" / "examples").iterdir()):
         yield example, f"{_SHARED}/examples/{example.name}", 0o644
-    for snippet in sorted((_SETTINGS / "pam").glob("*")):
-        yield snippet, f"{_SHARED}/pam/{snippet.name}", 0o644
+    # Offered to pam-auth-update, which asks root; nothing of ours writes to /etc/pam.d.
+    for profile in ("facelatch", "facelatch-reset"):
+        yield _SETTINGS / "pam" / profile, f"usr/share/pam-configs/{profile}", 0o644
+    yield _SETTINGS / "pam" / "facelatch.pam.d", f"{_SHARED}/examples/facelatch.pam.d", 0o644
     for text in ("README.md", "NOTICE", "docs/limitations.md", "docs/threat-model.md"):
         yield ROOT / text, f"{_DOC}/{Path(text).name}", 0o644
     yield _PACKAGING / "copyright", f"{_DOC}/copyright", 0o644
