@@ -16,6 +16,9 @@ from tests.agent import GUARD_SECONDS, Agent
 PROFILES = Path(__file__).parents[1] / "firmware_config" / "pam"
 NEEDED = ("pamtester", "pam-auth-update", "unshare", "nsenter")
 SERVICE = "facelatch-test"
+ALONE = "facelatch-alone"
+"""A service that has our lines of its own, and a common-auth without them."""
+
 PASSWORD = "secret"  # noqa: S105 - of an account that exists in the copy alone
 # openssl passwd -6 -salt facelatch secret
 _HASH = "$6$facelatch$LTRsVjbtsyFptdddjsXhwSe7o3hR5W8af/Wa2ua9IivJUfR4aHQFWrH8XeVlD76wJBlHsvVgnLwpMGXwYpu2x1"
@@ -29,6 +32,8 @@ mount --bind "$1/profiles" /usr/share/pam-configs
 echo 'anna:x:4711:4711::/nonexistent:/bin/false' >> /etc/passwd
 echo "anna:$2:20000:0:99999:7:::" >> /etc/shadow
 printf '@include common-auth\\n@include common-account\\n' > "/etc/pam.d/$3"
+cp /etc/pam.d/common-auth /etc/pam.d/without-us
+sed 's/^# @include common-auth/@include without-us/' "$1/facelatch.pam.d" > "/etc/pam.d/$4"
 DEBIAN_FRONTEND=noninteractive DEBCONF_DB_OVERRIDE="File{$1/debconf}" pam-auth-update --enable facelatch facelatch-reset
 echo ready
 exec cat
@@ -58,12 +63,12 @@ class Logins:
         self._agent = agent
         self._holder = holder
 
-    def authenticates(self, password: str | None = None, **items: str) -> bool:
-        """Authenticate anna, with a password to give if one is asked for, and PAM items."""
+    def authenticates(self, password: str | None = None, service: str = SERVICE, **items: str) -> bool:
+        """Authenticate anna to a service, with a password to give if one is asked for, and PAM items."""
         settings = [word for name, value in items.items() for word in ("-I", f"{name}={value}")]
         command = ["nsenter", "--mount", "--target", str(self._holder.pid), "pamtester", *settings]
         ran = subprocess.run(  # noqa: S603 - programs of the distribution
-            [*command, SERVICE, "anna", "authenticate"],
+            [*command, service, "anna", "authenticate"],
             input=f"{password}\n" if password else "",
             capture_output=True,
             text=True,
@@ -91,13 +96,13 @@ def logins(agent: Agent) -> Iterator[Logins]:
         f'exec {sys.executable} -m facelatch "$@" --config {agent.config}\n'
     )
     program.chmod(0o755)
-    for profile in ("facelatch", "facelatch-reset"):
-        text = (PROFILES / profile).read_text()
+    for target in (root / "own" / "facelatch", root / "own" / "facelatch-reset", root / "facelatch.pam.d"):
+        text = (PROFILES / target.name).read_text()
         assert "/usr/bin/facelatch" in text
-        (root / "own" / profile).write_text(text.replace("/usr/bin/facelatch", str(program)))
+        target.write_text(text.replace("/usr/bin/facelatch", str(program)))
     unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _SETTING_UP, "sh", str(root)]
     with subprocess.Popen(  # noqa: S603 - programs of the distribution
-        [*unshare, _HASH, SERVICE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*unshare, _HASH, SERVICE, ALONE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         try:
             assert holder.stdout is not None

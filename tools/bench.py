@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -25,12 +26,14 @@ import click
 import numpy as np
 
 from facelatch import parameters
+from facelatch.daemon.mode import Mode, write_mode
 from facelatch.demo import portrait
 from facelatch.demo.process import AgentProcess
 from facelatch.demo.stage import Scene, Stage
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector
 from facelatch.face.mesh import Mesh
+from facelatch.hardware import standin
 from facelatch.ipc.client import connect
 from facelatch.ipc.interface import AgentInterface
 from facelatch.l2fe import keys
@@ -43,6 +46,9 @@ _USERS = (1, 10, 100, 1000)
 _SEED = 5
 # NumPy's own threads would make one core's figures those of all; they can be forbidden only before it is loaded.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# The agent sees the pulse's end and the rest go by before it is asked again.
+_REST_SECONDS = 0.5
+_TAP_SECONDS = 0.1
 Figures = dict[str, object]
 
 
@@ -103,6 +109,7 @@ def _agent() -> Figures:
         stage = Stage(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fl-"))))
         stage.paint(portrait.read())
         stage.configure(pwd.getpwuid(os.getuid()).pw_name)
+        door = _Door(stage)
         stage.show(Scene.ENROLMENT)
         start = time.perf_counter()
         agent = stack.enter_context(AgentProcess(stage))
@@ -118,12 +125,50 @@ def _agent() -> Figures:
         figures["rss_peak_with_argon2id_mb"] = _memory(agent.pid, "VmHWM")
         (record,) = stage.state.glob("*.rec")
         figures["stored_bytes_per_user"] = record.stat().st_size
+        write_mode(stage.state, Mode.ARMED)
+        figures["press_to_latch_ms"] = _median_of(door.press, 9)
+        login = {**os.environ, "PAM_TYPE": "auth", "PAM_USER": "bench"}
+        command = [sys.executable, "-m", "facelatch", "pam", "--config", str(stage.config)]
+        figures["login_ms"] = _median(
+            lambda: subprocess.run(command, check=True, capture_output=True, env=login),  # noqa: S603 - our own program
+            9,
+        )
         command = [sys.executable, "-m", "facelatch", "status", "--runtime", str(stage.runtime)]
         figures["cli_status_ms"] = _median(
             lambda: subprocess.run(command, check=True, capture_output=True),  # noqa: S603 - our own program
             9,
         )
     return figures
+
+
+class _Door:
+    """A button and a latch of the shipped stand-ins in a stage's configuration; a thread is their kernel."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._pins = stage.directory / "pins"
+        self._pins.mkdir()
+        self._opened = threading.Event()
+        self._closed = threading.Event()
+        standin.make(self._pins)
+        with stage.config.open("a") as config:
+            config.write(f'[button]\ndevice = "{self._pins / "button"}"\n[latch]\nbackend = "led"\ntest = true\n')
+            config.write(f'led = "{self._pins / "latch"}"\npulse = 0.1\ngap = 0.1\n')
+        threading.Thread(target=standin.play, args=(self._pins, self._happened), daemon=True).start()
+
+    def press(self) -> float:
+        """Press, and return the seconds from letting go to the open latch."""
+        self._opened.clear()
+        self._closed.clear()
+        standin.press(self._pins / "button", _TAP_SECONDS)
+        start = time.perf_counter()
+        self._opened.wait()
+        taken = time.perf_counter() - start
+        self._closed.wait()
+        time.sleep(_REST_SECONDS)
+        return taken
+
+    def _happened(self, word: str) -> None:
+        (self._opened if word == "open" else self._closed).set()
 
 
 async def _verify(stage: Stage) -> None:
@@ -140,13 +185,19 @@ async def _enroll(stage: Stage) -> None:
 
 def _median(call: Callable[[], object], repeats: int = 25) -> float:
     """Milliseconds of a call, after one that warms up."""
-    call()
-    times = []
-    for _ in range(repeats):
+
+    def timed() -> float:
         start = time.perf_counter()
         call()
-        times.append(time.perf_counter() - start)
-    return round(statistics.median(times) * 1e3, 2)
+        return time.perf_counter() - start
+
+    return _median_of(timed, repeats)
+
+
+def _median_of(timed: Callable[[], float], repeats: int) -> float:
+    """Milliseconds of what tells its own seconds, after one that warms up."""
+    timed()
+    return round(statistics.median(timed() for _ in range(repeats)) * 1e3, 2)
 
 
 def _memory(pid: int, field: str) -> float:

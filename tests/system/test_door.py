@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 import signal
 from collections.abc import Iterator
 
@@ -10,11 +13,12 @@ import pytest
 
 from facelatch.hardware.indicator import DARK, DONE, LOCKED_OUT, REFUSED
 from facelatch.vault.lockout import FREE_FAILURES
-from tests.agent import Agent
+from tests.agent import NOBODY, Agent
 from tests.hardware import Bench, told, wait, wired
 
 HOLD = 6.0
 RESET = 25.0
+JAMMED = 61.0
 
 
 @pytest.fixture
@@ -255,6 +259,21 @@ def test_a_reset_forgets_everyone_and_gives_nothing(agent_with_anna: Agent) -> N
         assert users(agent) == []
 
 
+def test_a_button_that_was_jammed_does_nothing(agent_with_anna: Agent) -> None:
+    agent = agent_with_anna
+    with wired(agent, latch=False, reset=True) as bench:
+        start_armed(agent)
+        bench.touch(JAMMED)
+        bench.touch()  # it is read in order, so this one is seen after it
+        told(agent, "verify_match")
+        assert users(agent) == ["anna"]
+        assert "audit: reset" not in agent.log
+        bench.shows(DARK)
+        bench.touch(JAMMED - 2)
+        told(agent, "reset")
+        assert users(agent) == []
+
+
 def test_without_the_key_for_it_a_long_hold_resets_nothing(agent_with_anna: Agent) -> None:
     agent = agent_with_anna
     with wired(agent, latch=False) as bench:
@@ -286,6 +305,25 @@ def test_without_its_light_the_door_still_opens(agent_with_anna: Agent, bench: B
     state, detail = component(agent, "indicator")
     assert state == "failed"
     assert "not there" in detail
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_socket_opens_it_for_those_named_alone(agent_with_anna: Agent, bench: Bench, allowed: bool) -> None:
+    agent = agent_with_anna
+    agent.configure("policy", group=grp.getgrgid(NOBODY).gr_name)
+    agent.configure("latch", allow=[pwd.getpwuid(NOBODY).pw_name] if allowed else [])
+    start_armed(agent)
+    assert agent.as_nobody("verify").returncode == 0  # a member may look in any case
+    answer = agent.as_nobody("verify", "--open-latch")
+    if allowed:
+        assert answer.returncode == 0
+        told(agent, "latch_closed")
+    else:
+        assert answer.returncode == 2
+        assert "you may not open latch" in answer.stderr
+        told(agent, "refused")
+    assert bench.pulses == (["open", "closed"] if allowed else [])
 
 
 def test_a_latch_that_is_missing_is_named(agent_with_anna: Agent, bench: Bench) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from facelatch.vault.lockout import FREE_FAILURES
 from tests.agent import Agent
-from tests.logins import PASSWORD, Logins, logins, missing
+from tests.logins import ALONE, PASSWORD, Logins, logins, missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
@@ -104,6 +104,19 @@ def test_the_password_resets_the_lockout_and_nothing_less_does(agent_with_anna: 
     assert machine.authenticates(PASSWORD)
     assert not locked(agent)
     assert machine.authenticates()
+
+
+def test_one_service_alone_can_have_it(agent_with_anna: Agent, machine: Logins) -> None:
+    agent = agent_with_anna
+    assert not machine.authenticates(service=ALONE)
+    assert machine.authenticates(PASSWORD, service=ALONE)
+    agent.start()
+    assert machine.authenticates(service=ALONE)
+    lock_out(agent)
+    assert not machine.authenticates("wrong", service=ALONE)
+    assert locked(agent)
+    assert machine.authenticates(PASSWORD, service=ALONE)
+    assert not locked(agent)
 
 
 def test_nobody_logs_in_from_afar_by_a_face_here(agent_with_anna: Agent, machine: Logins) -> None:

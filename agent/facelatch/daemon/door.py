@@ -2,7 +2,7 @@
 """What the button asks for: a press to open, a hold to enrol, a long hold to forget everyone where that is allowed.
 
 The button is one more peer of the service, with rights of its own. Everything is decided as it is let go, by the
-kernel's clock: one that is jammed, or leant on, does nothing.
+kernel's clock: one that is jammed, or leant on, does nothing, then or when it comes free.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _log = logging.getLogger(__name__)
 
 # So much longer than for an enrolment that nobody does it by mistake.
 RESET_HOLDS = 4
+# So much longer that something leans on the button, or that it was jammed.
+_JAMMED_HOLDS = 12
 
 
 def ourselves() -> Peer:
@@ -107,6 +109,9 @@ class Door:
             # Whoever presses twice to be let in is; whoever presses while they are enrolled has had enough.
             if self._enrolling:
                 self._task.cancel()
+            return
+        if held >= _JAMMED_HOLDS * config.hold:
+            self._agent.signals.dark()
             return
         self._enrolling = False
         if held < config.hold:

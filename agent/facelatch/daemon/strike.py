@@ -84,16 +84,9 @@ class Strike:
         async with self._turn:
             await asyncio.sleep(self._rested - time.monotonic())
             self.require_armed()
-            try:
-                await self.latch.open()
-            except LatchError as error:
-                self.fault = error
-                self._audit.note(MessageId.latch_fault, peer, user, str(error))
-                raise
-            self.fault = None
             self._rested = time.monotonic() + self._config.pulse + self._config.gap
-            self._audit.tell(MonitorEvent.latch_opened, peer, user)
-            self._watching = asyncio.create_task(self._watch(peer))
+            # Whoever asked may hang up: what has begun to open is watched all the same.
+            await asyncio.shield(asyncio.create_task(self._open(peer, user)))
 
     async def close(self, peer: Peer) -> None:
         """Lock it now, at the end of the agent."""
@@ -102,6 +95,17 @@ class Strike:
         self._watching.cancel()
         await asyncio.wait([self._watching])
         await self._release(peer, "the agent ends")
+
+    async def _open(self, peer: Peer, user: str) -> None:
+        try:
+            await self.latch.open()
+        except LatchError as error:
+            self.fault = error
+            self._audit.note(MessageId.latch_fault, peer, user, str(error))
+            raise
+        self.fault = None
+        self._audit.tell(MonitorEvent.latch_opened, peer, user)
+        self._watching = asyncio.create_task(self._watch(peer))
 
     async def _watch(self, peer: Peer) -> None:
         """See it close; if it does not, lock it, and leave it so until root has looked at it."""
