@@ -89,7 +89,7 @@ def test_camera_busy(busy_camera: Agent) -> None:
 def test_overlay_missing(agent_with_anna: Agent) -> None:
     agent = agent_with_anna
     agent.configure("button", device="/dev/input/facelatch-button")
-    agent.configure("indicator", led="facelatch-indicator")
+    agent.configure("indicator", led="facelatch-light")
     agent.configure("latch", backend="led", test=True)
     for name in ("button", "indicator", "latch"):
         found = _find(agent, name)
