@@ -57,6 +57,7 @@ class Session(Generic[Report]):
                 while True:
                     frame = camera.read()
                     worker.camera_fault = None
+                    worker.steps += 1
                     self.elapsed = time.monotonic() - start
                     self.check()
                     yield worker.path.look(frame.image)
@@ -66,6 +67,7 @@ class Session(Generic[Report]):
 
     def check(self, *, late: bool = False) -> None:
         """Raise if the job should end: for use before a costly step; ``late`` steps may be taken when time is up."""
+        self._worker.steps += 1
         if self._stop.is_set():
             raise StoppedError
         if self.elapsed > self._timeout and not late:
@@ -79,12 +81,14 @@ class Worker:
         camera: opened for each job, never between.
         path: the face path; it is only ever used on the worker's thread.
         camera_fault: what was wrong when the camera was last asked for a frame; None if it gave one.
+        steps: how far jobs have come, by frames read and costly steps begun: what the watchdog goes by.
     """
 
     def __init__(self, camera: Camera, path: FacePath, camera_fault: CameraError | None = None) -> None:
         self.camera = camera
         self.path = path
         self.camera_fault = camera_fault
+        self.steps = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facelatch-camera")
         self._stop: threading.Event | None = None
         self._owner: int | None = None
@@ -109,6 +113,7 @@ class Worker:
         reports: asyncio.Queue[Report | None] = asyncio.Queue()
         stop = self._stop = threading.Event()
         self._owner = owner
+        self.steps += 1
 
         def report(value: Report | None) -> None:
             loop.call_soon_threadsafe(reports.put_nowait, value)
