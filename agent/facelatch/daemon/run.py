@@ -18,6 +18,7 @@ from facelatch.daemon.audit import Audit
 from facelatch.daemon.door import Door, ourselves
 from facelatch.daemon.hardening import keep_memory_private
 from facelatch.daemon.policy import Policy
+from facelatch.daemon.presence import Presence
 from facelatch.daemon.roster import Roster
 from facelatch.daemon.service import AgentService
 from facelatch.daemon.service_manager import give_signs_of_life, inherited_sockets, notify, watchdog_seconds
@@ -120,6 +121,8 @@ async def _serve(config: Config, agent: Agent, sockets: Mapping[str, socket.sock
     tasks: list[asyncio.Task[None]] = []
     if agent.button is not None:
         tasks.append(loop.create_task(Door(agent, agent.button).watch()))
+    if config.presence.seconds:
+        tasks.append(loop.create_task(Presence(agent).watch()))
     try:
         _listen(agent_server, config.runtime / AGENT_SOCKET, sockets)
         _listen(status_server, config.runtime / STATUS_SOCKET, sockets)
