@@ -82,6 +82,16 @@ class ButtonConfig(_Section, frozen=True):
     reset: bool = False
 
 
+class PresenceConfig(_Section, frozen=True):
+    """Recognising whoever stands before the camera, without a touch: it keeps the camera and the indicator on.
+
+    Attributes:
+        seconds: that someone has to stay, better a few than one, which takes whoever passes; 0 is off.
+    """
+
+    seconds: Annotated[float, Meta(ge=0, le=30)] = 0.0
+
+
 class IndicatorConfig(_Section, frozen=True):
     """The light beside the camera: an LED of the kernel's LED class, by name or directory. Without one, none."""
 
@@ -149,6 +159,7 @@ class Config(_Section, frozen=True):
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     enroll: EnrollConfig = field(default_factory=EnrollConfig)
     button: ButtonConfig = field(default_factory=ButtonConfig)
+    presence: PresenceConfig = field(default_factory=PresenceConfig)
     indicator: IndicatorConfig = field(default_factory=IndicatorConfig)
     latch: LatchConfig = field(default_factory=LatchConfig)
     pam: PamConfig = field(default_factory=PamConfig)

@@ -91,6 +91,10 @@ class CameraError(FacelatchError):
         self.fault = fault
 
 
+class ServiceManagerError(FacelatchError):
+    """Systemd did not hand over what its units are to hand over."""
+
+
 class ButtonError(FacelatchError):
     """The button is missing, or we may not read it."""
 

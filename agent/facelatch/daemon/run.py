@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from facelatch.daemon.audit import Audit
 from facelatch.daemon.door import Door, ourselves
 from facelatch.daemon.hardening import keep_memory_private
 from facelatch.daemon.policy import Policy
+from facelatch.daemon.presence import Presence
 from facelatch.daemon.roster import Roster
 from facelatch.daemon.service import AgentService
+from facelatch.daemon.service_manager import give_signs_of_life, inherited_sockets, notify, watchdog_seconds
 from facelatch.daemon.signals import LitCamera, Signals
 from facelatch.daemon.status_service import StatusService
 from facelatch.daemon.strike import Strike
 from facelatch.daemon.worker import Worker
-from facelatch.errors import CameraError, CameraFault, StorageError
+from facelatch.errors import CameraError, CameraFault, ServiceManagerError, StorageError
 from facelatch.hardware.factory import make_button, make_indicator, make_latch
 from facelatch.ipc.listener import require_free
 from facelatch.ipc.server import Server
@@ -43,8 +46,9 @@ _log = logging.getLogger(__name__)
 
 
 def run(config: Config, ready: Callable[[], None] = lambda: None) -> None:
-    """Serve until SIGTERM or SIGINT; ``ready`` is called once both sockets answer.
+    """Serve until SIGTERM or SIGINT; ``ready`` is called once both sockets answer, and systemd is told.
 
+    Sockets that systemd made are taken over; without them they are made in the configured directory.
     Everything is checked before anything is written, so a fault at start leaves the disk as it was.
 
     Raises:
@@ -52,7 +56,10 @@ def run(config: Config, ready: Callable[[], None] = lambda: None) -> None:
     """
     keep_memory_private()
     with ExitStack() as stack:
-        asyncio.run(_serve(config, build(config, stack), ready))
+        sockets = inherited_sockets()
+        if not sockets:
+            _require_sockets_can_be_made(config.runtime)
+        asyncio.run(_serve(config, build(config, stack), sockets, ready))
 
 
 def build(config: Config, stack: ExitStack) -> Agent:
@@ -66,9 +73,6 @@ def build(config: Config, stack: ExitStack) -> Agent:
     path = face_path(liveness=camera.live and config.liveness != "off")
     camera_fault = _camera_fault(camera)
     # What could fail is looked at before the first start makes a key and a directory.
-    _require_directory(config.runtime)
-    for name in (AGENT_SOCKET, STATUS_SOCKET):
-        require_free(config.runtime / name)
     require_usable(config.state)
     ring = open_key_ring(config.device_key.provider, config.device_key.path, may_create=not _has_records(config.state))
     store = stack.enter_context(Store(config.state))
@@ -107,24 +111,32 @@ def build(config: Config, stack: ExitStack) -> Agent:
     return agent
 
 
-async def _serve(config: Config, agent: Agent, ready: Callable[[], None]) -> None:
+async def _serve(config: Config, agent: Agent, sockets: Mapping[str, socket.socket], ready: Callable[[], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     agent_server = Server(lambda peer: [AgentService(agent, peer)])
     status_server = Server(lambda peer: [StatusService(agent, peer)])
-    door = None if agent.button is None else asyncio.create_task(Door(agent, agent.button).watch())
+    tasks: list[asyncio.Task[None]] = []
+    if agent.button is not None:
+        tasks.append(loop.create_task(Door(agent, agent.button).watch()))
+    if config.presence.seconds:
+        tasks.append(loop.create_task(Presence(agent).watch()))
     try:
-        agent_server.listen(config.runtime / AGENT_SOCKET)
-        status_server.listen(config.runtime / STATUS_SOCKET)
+        _listen(agent_server, config.runtime / AGENT_SOCKET, sockets)
+        _listen(status_server, config.runtime / STATUS_SOCKET, sockets)
         _log.info("ready: %d users, camera %s", len(agent.roster), config.camera.source)
+        notify("READY=1")
         ready()
+        if limit := watchdog_seconds():
+            tasks.append(loop.create_task(give_signs_of_life(agent.worker, limit)))
         await stop.wait()
         _log.info("stopping")
     finally:
-        if door is not None:
-            door.cancel()
+        notify("STOPPING=1")
+        for task in tasks:
+            task.cancel()
         agent.worker.cancel(None)
         await agent_server.close()
         await status_server.close()
@@ -148,11 +160,31 @@ def _camera_fault(camera: Camera) -> CameraError | None:
     return None
 
 
-def _require_directory(runtime: Path) -> None:
+def _listen(server: Server, path: Path, sockets: Mapping[str, socket.socket]) -> None:
+    """Serve on the socket that systemd made under this name, or make one.
+
+    Raises:
+        ServiceManagerError: systemd made others, but not this one.
+    """
+    if not sockets:
+        server.listen(path)
+        return
+    try:
+        server.serve(sockets[path.name])
+    except (KeyError, ValueError) as error:
+        raise ServiceManagerError(
+            f"systemd hands over no listening Unix stream socket named {path.name!r}",
+            "enable both of the package's socket units",
+        ) from error
+
+
+def _require_sockets_can_be_made(runtime: Path) -> None:
     if not runtime.is_dir():
         raise StorageError(
             f"there is no directory {runtime} for the sockets", "create it, or set runtime in the config"
         )
+    for name in (AGENT_SOCKET, STATUS_SOCKET):
+        require_free(runtime / name)
 
 
 def _has_records(state: Path) -> bool:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from facelatch.camera import Camera, opened
 from facelatch.errors import CameraError
@@ -57,6 +57,7 @@ class Session(Generic[Report]):
                 while True:
                     frame = camera.read()
                     worker.camera_fault = None
+                    worker.steps += 1
                     self.elapsed = time.monotonic() - start
                     self.check()
                     yield worker.path.look(frame.image)
@@ -64,8 +65,13 @@ class Session(Generic[Report]):
             worker.camera_fault = error
             raise
 
+    def pause(self, seconds: float) -> None:
+        """Wait, at most until the job should end."""
+        self._stop.wait(seconds)
+
     def check(self, *, late: bool = False) -> None:
         """Raise if the job should end: for use before a costly step; ``late`` steps may be taken when time is up."""
+        self._worker.steps += 1
         if self._stop.is_set():
             raise StoppedError
         if self.elapsed > self._timeout and not late:
@@ -79,14 +85,17 @@ class Worker:
         camera: opened for each job, never between.
         path: the face path; it is only ever used on the worker's thread.
         camera_fault: what was wrong when the camera was last asked for a frame; None if it gave one.
+        steps: how far jobs have come, by frames read and costly steps begun: what the watchdog goes by.
     """
 
     def __init__(self, camera: Camera, path: FacePath, camera_fault: CameraError | None = None) -> None:
         self.camera = camera
         self.path = path
         self.camera_fault = camera_fault
+        self.steps = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facelatch-camera")
         self._stop: threading.Event | None = None
+        self._gives_way: asyncio.Future[Any] | None = None
         self._owner: int | None = None
 
     @property
@@ -94,8 +103,12 @@ class Worker:
         """Whether a job runs."""
         return self._stop is not None
 
-    async def run(self, job: Callable[[Session[Report]], Report], timeout: float, owner: int) -> AsyncGenerator[Report]:
+    async def run(
+        self, job: Callable[[Session[Report]], Report], timeout: float, owner: int, *, gives_way: bool = False
+    ) -> AsyncGenerator[Report]:
         """Run a job for the user id ``owner``; yield what it reports as it comes, and last what it returns.
+
+        One that ``gives_way`` is stopped when another is to be run.
 
         Closing the iterator stops the job and waits until the camera is released.
 
@@ -103,12 +116,16 @@ class Worker:
             BusyError: another job runs.
             Exception: whatever the job raises.
         """
+        if self._stop is not None and self._gives_way is not None and not gives_way:
+            self._stop.set()
+            await asyncio.wait([self._gives_way])
         if self._stop is not None:
             raise BusyError
         loop = asyncio.get_running_loop()
         reports: asyncio.Queue[Report | None] = asyncio.Queue()
         stop = self._stop = threading.Event()
         self._owner = owner
+        self.steps += 1
 
         def report(value: Report | None) -> None:
             loop.call_soon_threadsafe(reports.put_nowait, value)
@@ -120,6 +137,7 @@ class Worker:
                 report(None)
 
         running = loop.run_in_executor(self._thread, work)
+        self._gives_way = running if gives_way else None
         running.add_done_callback(lambda _: self._finished(running))
         try:
             while (value := await reports.get()) is not None:
@@ -131,7 +149,7 @@ class Worker:
             await asyncio.wait([running])
 
     def _finished(self, running: asyncio.Future[Report]) -> None:
-        self._stop = None
+        self._stop = self._gives_way = None
         if not running.cancelled():
             running.exception()  # whoever waited for it has it; asyncio need not warn when nobody did
 

@@ -6,12 +6,12 @@ What cannot be looked at as this user is ``weak`` and says so: it was not found 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from facelatch import config
+from facelatch.diagnosis.door import check_door
 from facelatch.diagnosis.eyes import agent_uid, eyes_of
 from facelatch.diagnosis.finding import AS_ROOT, Finding, State, failed
 from facelatch.diagnosis.parts import check_camera, check_models, check_parameters
@@ -40,7 +40,8 @@ def diagnose(path: Path) -> Iterator[Finding]:
     yield check_parameters(chosen)
     agent = find_agent(chosen.runtime)
     owner = agent_uid(chosen.state, agent)
-    yield check_camera(chosen, may_judge=owner is not None and os.geteuid() in (0, owner))
+    yield check_camera(chosen, owner, agent)
+    yield from check_door(chosen, owner)
     if owner is not None:
         with eyes_of(owner):
             yield from check_vault(chosen)

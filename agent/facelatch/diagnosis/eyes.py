@@ -30,9 +30,12 @@ def agent_uid(state: Path, agent: Peer | None) -> int | None:
 
 
 @contextmanager
-def eyes_of(uid: int) -> Iterator[None]:
-    """Look with the agent's rights and not with root's, so that what it may not read is not taken for readable."""
-    if os.geteuid() != 0 or uid == 0:
+def eyes_of(uid: int | None) -> Iterator[None]:
+    """Look with the agent's rights and not with root's, so that what it may not read is not taken for readable.
+
+    None, where its user is not known, is as 0: with our own.
+    """
+    if os.geteuid() != 0 or not uid:
         yield
         return
     groups, group = os.getgroups(), os.getegid()

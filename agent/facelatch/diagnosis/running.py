@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 from asyncvarlink import VarlinkErrorReply
@@ -21,6 +23,7 @@ ANSWER_SECONDS = 5.0
 """Longest wait for the agent's answer, which takes milliseconds."""
 
 _INIT = 1
+_UNIT = "facelatch.service"
 
 
 def find_agent(runtime: Path) -> Peer | None:
@@ -33,7 +36,24 @@ def find_agent(runtime: Path) -> Peer | None:
         except OSError:
             return None
     # With socket activation it is systemd that listens.
-    return None if peer.pid == _INIT else peer
+    return _main_process() if peer.pid == _INIT else peer
+
+
+def _main_process() -> Peer | None:
+    """Ask systemd for the agent's process, and /proc whose it is."""
+    systemctl = shutil.which("systemctl")
+    if systemctl is None:
+        return None
+    command = [systemctl, "show", "--value", "--property=MainPID", _UNIT]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)  # noqa: S603 - our own unit
+        pid = int(answer.stdout)
+        # Not the owner of its folder in /proc: that is root, since the agent forbids core dumps.
+        status = Path("/proc", str(pid), "status").read_text()
+        uid, gid = (int(re.findall(rf"^{name}:\s+(\d+)", status, re.MULTILINE)[0]) for name in ("Uid", "Gid"))
+    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired):
+        return None
+    return Peer(pid, uid, gid, frozenset())
 
 
 def check_agent(runtime: Path) -> Finding:

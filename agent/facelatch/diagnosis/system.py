@@ -44,11 +44,13 @@ def check_encryption(state: Path) -> Finding:
     where = f"the state lies on {mount.kind} ({mount.source})"
     if mount.kind in mounts.MEMORY:
         return Finding("encryption", State.WEAK, f"{where}, which a restart empties", "set state to a path on the card")
-    match mounts.is_encrypted(mount):
+    match mounts.is_encrypted(mount, mounts.SYS_DEVICES):
         case True:
             return Finding("encryption", State.OK, f"{where}, on a dm-crypt mapping")
         case False:
-            return Finding("encryption", State.WEAK, f"{where}, not encrypted", "put it on a LUKS volume")
+            return Finding(
+                "encryption", State.WEAK, f"{where}, not encrypted", "put it on a LUKS volume (`facelatch-provision`)"
+            )
         case None:
             remedy = "look with `lsblk`"
             return Finding("encryption", State.WEAK, f"{where}, cannot tell whether it is encrypted", remedy)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Debian booted in a container, with systemd as its first process; what it writes is gone when it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.story.root import StoryError
+
+GUARD_S = 120.0
+"""Nothing takes nearly as long: only a hang meets it."""
+
+_POLL_S = 0.02
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+Done = subprocess.CompletedProcess[str]
+
+
+class Machine:
+    """The booted container.
+
+    Args:
+        leader: its first process, as seen from outside.
+    """
+
+    def __init__(self, leader: int) -> None:
+        self._leader = leader
+
+    def run(self, *command: str, given: str = "", user: str = "") -> Done:
+        """Run a command in it to its end."""
+        return subprocess.run(  # noqa: S603 - the story's own commands
+            self._inside(command, user), input=given, capture_output=True, text=True, check=False, timeout=GUARD_S
+        )
+
+    def must(self, *command: str, given: str = "", user: str = "") -> str:
+        """Run a command that must succeed, and return what it prints.
+
+        Raises:
+            StoryError: it does not.
+        """
+        done = self.run(*command, given=given, user=user)
+        if done.returncode != 0:
+            raise StoryError(
+                f"`{' '.join(command)}` gives {done.returncode} ({(done.stdout + done.stderr).strip()[-600:]})",
+                "see above",
+            )
+        return done.stdout.strip()
+
+    @contextmanager
+    def during(self, *command: str) -> Iterator[subprocess.Popen[str]]:
+        """Have a command run in it, whose output can be read; it is killed at the end if it still runs."""
+        with subprocess.Popen(  # noqa: S603 - as above
+            self._inside(command, ""),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                # The command itself is a child of nsenter, and would outlive it.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def seen(self, path: str) -> Path:
+        """Return where a path of its is to be found from outside."""
+        return Path(f"/proc/{self._leader}/root", path.lstrip("/"))
+
+    def property(self, unit: str, name: str) -> str:
+        """Return what systemd says of a unit."""
+        return self.must("systemctl", "show", "--value", f"--property={name}", unit)
+
+    def wait(self, what: str, *command: str) -> None:
+        """Wait until a command succeeds.
+
+        Raises:
+            StoryError: it never does.
+        """
+        end = time.monotonic() + GUARD_S
+        while time.monotonic() < end:
+            if self.run(*command).returncode == 0:
+                return
+            time.sleep(_POLL_S)
+        raise StoryError(f"{what} did not come to pass", f"see `{' '.join(command)}`")
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file in it."""
+        self.must("mkdir", "-p", str(Path(path).parent))
+        self.must("tee", path, given=text)
+
+    def _inside(self, command: Sequence[str], user: str) -> list[str]:
+        enter = [_program("nsenter"), f"--target={self._leader}", "--all", "--wd=/"]
+        # The container shares nothing with our environment.
+        clean = ["/usr/bin/env", "-i", f"PATH={_PATH}", "LANG=C.UTF-8", "HOME=/root", "SYSTEMD_COLORS=0"]
+        become = ["/usr/sbin/runuser", "-u", user, "--"] if user else []
+        return [*enter, *clean, *become, *command]
+
+
+@contextmanager
+def booted(root: Path, binds: Mapping[Path, str], log: Path) -> Iterator[Machine]:
+    """Boot a root, which stays as it is: what is written goes to memory.
+
+    Args:
+        root: of the file system.
+        binds: folders of ours to be seen in it, writable, by where.
+        log: gets what the container's console says.
+
+    Raises:
+        StoryError: it does not boot.
+    """
+    command = [_program("systemd-nspawn"), "--quiet", f"--directory={root}", "--volatile=overlay"]
+    command += ["--register=no", "--keep-unit", "--boot", "--console=pipe", "--link-journal=no"]
+    command += [f"--bind={folder}:{place}" for folder, place in binds.items()]
+    # Hosts with cgroups of both versions would pass on the first, with which systemd no longer boots.
+    environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+    with log.open("wb") as console:
+        container = subprocess.Popen(  # noqa: S603 - our own arguments
+            command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment
+        )
+    try:
+        machine = Machine(_leader(container, log))
+        machine.wait("the boot", "systemctl", "is-system-running", "--wait")
+        yield machine
+    finally:
+        # The second signal ends it at once; nothing in it is to be kept.
+        for _ in range(2):
+            container.send_signal(signal.SIGTERM)
+            time.sleep(_POLL_S)
+        try:
+            container.wait(GUARD_S)
+        except subprocess.TimeoutExpired:
+            container.kill()
+            container.wait()
+
+
+def _leader(container: subprocess.Popen[bytes], log: Path) -> int:
+    """Find the container's first process: the one below nspawn that is number 1 to itself."""
+    end = time.monotonic() + GUARD_S
+    children = Path(f"/proc/{container.pid}/task/{container.pid}/children")
+    while time.monotonic() < end and container.poll() is None:
+        for child in children.read_text().split():
+            try:
+                status = Path(f"/proc/{child}/status").read_text()
+                name = Path(f"/proc/{child}/exe").readlink().name
+            except OSError:
+                continue
+            numbers = [line.split() for line in status.splitlines() if line.startswith("NSpid:")]
+            if numbers and numbers[0][-1] == "1" and len(numbers[0]) > 2 and name == "systemd":
+                return int(child)
+        time.sleep(_POLL_S)
+    raise StoryError("the container does not boot", f"see {log}: {log.read_text()[-300:]}")
+
+
+def _program(name: str) -> str:
+    return shutil.which(name) or name
