@@ -18,6 +18,7 @@ _SIDE = 288
 _LEFT = 80
 _CENTRE = (144.0, 120.0)
 _HEAD = 80.0
+_EDGES = (20, 20, 20, 20)  # of a print
 # Takes the face to 15 within-person deviations from itself, far outside the accept radius (9).
 _SWELLING = 0.55
 # To 20 of them, just outside it, but still a face that is worth a key.
@@ -32,6 +33,12 @@ def anna(count: int, seed: int = 1) -> list[Picture]:
 def stranger(count: int, seed: int = 2) -> list[Picture]:
     """Looks at somebody else: the same portrait with a swollen middle, which is another face to the encoder."""
     return _looks(_swell(_face(), _SWELLING), count, seed)
+
+
+def crowd(people: int, looks: int, seed: int = 4) -> list[list[Picture]]:
+    """Looks at made-up people: the portrait with parts moved and another tone, whom the encoders tell apart."""
+    rng = np.random.default_rng(seed)
+    return [_looks(_remade(rng), looks, number) for number in range(people)]
 
 
 def guest(count: int, seed: int = 4) -> list[Picture]:
@@ -53,6 +60,20 @@ def turned(yaw: float, pitch: float = 0.0) -> Picture:
         for d, angle, centre in ((dx, yaw, _CENTRE[0]), (dy, pitch, _CENTRE[1]))
     ]
     return np.asarray(cv2.remap(_face(), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), dtype=np.uint8)
+
+
+def printed(count: int, seed: int = 4) -> list[Picture]:
+    """Looks at a print of the person who enrols, held before a grey wall: a white border, less detail, noise."""
+    rng = np.random.default_rng(seed)
+    paper = cv2.copyMakeBorder(portrait.read()[:380, 40:420], *_EDGES, cv2.BORDER_CONSTANT, value=(250, 250, 250))
+    looks = []
+    for _ in range(count):
+        view = np.full((480, 640, 3), 120, dtype=np.float32)
+        down, across = rng.integers(25, 35), rng.integers(105, 115)
+        view[down : down + len(paper), across : across + paper.shape[1]] = paper
+        noisy = cv2.GaussianBlur(view, (0, 0), 2) + rng.normal(0, 3, view.shape)
+        looks.append(np.clip(noisy, 0, 255).astype(np.uint8))
+    return looks
 
 
 def nobody() -> list[Picture]:
@@ -103,3 +124,16 @@ def _swell(face: Picture, strength: float) -> Picture:
     pull = np.float32(strength) * np.exp(-(dx * dx + dy * dy) / np.float32(2 * 40**2))
     swollen = cv2.remap(face, x - pull * dx, y - pull * dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     return np.asarray(swollen, dtype=np.uint8)
+
+
+def _remade(rng: np.random.Generator) -> Picture:
+    """Move twelve places of the face by some pixels each, and what is around them along."""
+    y, x = np.mgrid[:_SIDE, :_SIDE].astype(np.float32)
+    across, down = x.copy(), y.copy()
+    for _ in range(12):
+        centre, move = rng.normal(_CENTRE, 35), rng.normal(0, 11, 2)
+        near = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * 22**2)).astype(np.float32)
+        across += np.float32(move[0]) * near
+        down += np.float32(move[1]) * near
+    moved = cv2.remap(_face(), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(np.clip(moved * rng.uniform(0.6, 1.1, 3), 0, 255), dtype=np.uint8)

@@ -265,7 +265,7 @@ def unwrap(record: Record, stretched: bytes) -> bytes:
 def rep(p: Parameters, device_key: bytes, x: Vector, record: Record, within: float | None = None) -> Opened:
     """Recover S from a face of one user: of the points near t, only the nearest is tried."""
     radius = p.radius(1) if within is None else within
-    shift = in_lattice_units(p, record.seed, p.face(usable(x, p)))
+    shift = in_lattice_units(p, record.seed, p.expected(p.face(usable(x, p))))
     t = [a - b for a, b in zip(record.c, shift, strict=True)]
     near = nearest_point(p, t, radius * p.scale)
     if near is None:

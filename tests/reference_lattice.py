@@ -126,6 +126,10 @@ class Parameters:
         """Y = P (x - mu)."""
         return times(self.projection, [a - b for a, b in zip(x, self.mean, strict=True)])
 
+    def expected(self, y: Vector) -> Vector:
+        """The enrolment vector that an attempt y' lets one expect: each coordinate times s^2 / (s^2 + 1)."""
+        return [value * s * s / (s * s + 1) for value, s in zip(y, self.spread, strict=True)]
+
 
 def numbers(field: str, code: str, count: int) -> list[Any]:
     """An array from its base64; its size must be right and its values finite."""

@@ -109,11 +109,12 @@ class Truth:
         self._integers: dict[str, Integers] = {}
         self._figures: dict[str, float] = {}
         self._secrets: dict[str, bytes] = {}
-        project = _networks().extractor.project
+        project, expect = _networks().extractor.project, _networks().extractor.expect
         for person in people:
             for name, vector in person.vectors.items():
                 self._vectors[f"embedding: {name}"] = vector
                 self._vectors[f"projection: {name}"] = project(vector)
+                self._vectors[f"expected: {name}"] = expect(vector)
             for name, vector in person.sums.items():
                 self._vectors[f"sum: {name}"] = vector
 
@@ -149,12 +150,13 @@ class Truth:
             for label, vector in person.vectors.items():
                 turned = turn @ extractor.project(vector)
                 self._vectors[f"turned projection: {label}, {generation}"] = turned
+                self._vectors[f"turned expected: {label}, {generation}"] = turn @ extractor.expect(vector)
                 self._vectors[f"scaled projection: {label}, {generation}"] = p.scale * turned
                 self._add_figures(f"{label}, {generation}", noise, turn, enrolled, vector)
 
     def _add_figures(self, name: str, noise: Integers, turn: Floats, enrolled: Embedding, attempt: Embedding) -> None:
         p = _networks().extractor.parameters
-        distance = float(np.linalg.norm(noise - p.scale * (turn @ _networks().extractor.project(attempt))))
+        distance = float(np.linalg.norm(noise - p.scale * (turn @ _networks().extractor.expect(attempt))))
         share = distance / p.scale / p.accept_radius
         self._figures |= {
             f"distance: {name}": distance,

@@ -80,7 +80,7 @@ def embedding(values: list[int]) -> Vector:
 def faces() -> dict[str, list[int]]:
     """The embeddings by name."""
     enrolled = numerators("anna")
-    return {"enrolled": enrolled, "near": exchanged(enrolled, 10), "stranger": numerators("bob")}
+    return {"enrolled": enrolled, "near": exchanged(enrolled, 10), "stranger": numerators("stranger")}
 
 
 # --- what they are enrolled under

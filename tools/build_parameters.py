@@ -56,7 +56,7 @@ class _Fitted:
     far_exponent: float
 
 
-RECIPES = {"standard": Recipe("standard", target_frr=0.02), "strict": Recipe("strict", target_frr=0.05, copies=4)}
+RECIPES = {"standard": Recipe("standard", target_frr=0.015), "strict": Recipe("strict", target_frr=0.03, copies=4)}
 
 
 @click.command()
@@ -87,11 +87,12 @@ def build(data: dataset.Embedded, sources: fitting.Sources, recipe: Recipe, sour
     protocol = trials.Protocol()
     folds = trials.cross_fit(sources, data, protocol, recipe.k)
     variances = trials.enrolment_variances(folds)
-    impostors = np.concatenate([trials.distances(fold)[trials.different_people(fold)] for fold in folds])
+    spread = np.sqrt(variances)
+    impostors = np.concatenate([trials.distances(fold, spread)[trials.different_people(fold)] for fold in folds])
     fitted = _Fitted(
         basis=UNIT * bases.reduced(leech.basis(), leech.DIMENSION),
         projection=sources.fit(recipe.k),
-        spread=np.sqrt(variances),
+        spread=spread,
         far_exponent=trials.far_exponent(impostors),
     )
     for cell in CELLS:

@@ -28,8 +28,8 @@ from facelatch.camera.replay import natural_order
 from facelatch.errors import CameraError, FacelatchError
 from facelatch.face.path import FacePath
 from facelatch.face.quality import Limits
-from facelatch.models import manifest
-from facelatch.shipped import face_path
+from facelatch.models import DETECTOR, MESH, manifest
+from facelatch.shipped import ENCODERS, face_path
 
 CACHE = Path("build") / "embeddings"
 UNREADABLE = "unreadable"
@@ -186,8 +186,9 @@ def _gather(images: list[Path], results: Iterator[npt.NDArray[np.float32] | str]
 def _cache_key(images: list[Path], ungated: bool) -> str:
     """Name what the embeddings depend on: the files, the models, the face path's own code, and this layout."""
     digest = hashlib.sha256(b"3 ungated" if ungated else b"3")
-    for model in manifest().models.values():
-        digest.update(model.sha256.encode())
+    # A model that gives no embedding, and code in folders below, may change without embedding everything anew.
+    for model in (DETECTOR, MESH, *ENCODERS):
+        digest.update(manifest().models[model].sha256.encode())
     for source in sorted(Path(facelatch.face.__path__[0]).glob("*.py")):
         digest.update(source.read_bytes())
     for image in images:

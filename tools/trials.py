@@ -12,7 +12,7 @@ import numpy.typing as npt
 from facelatch.face.encoder import unit
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
 from facelatch.l2fe.parameters import ParameterSet
-from facelatch.l2fe.population import Projection
+from facelatch.l2fe.population import Projection, expected
 from facelatch.l2fe.rotation import SEED_BYTES
 from tools.dataset import Embedded
 from tools.fitting import Sources, refitted
@@ -113,10 +113,10 @@ def genuine(extractor: Extractor, trials: Sequence[Trial], random: Callable[[int
     return [opened(extractor, [trial], trial, random)[0] for trial in trials]
 
 
-def distances(fold: Fold) -> Floats:
-    """(m, m) distance of each trial's enrolment to each trial's attempt, in within-person deviations."""
+def distances(fold: Fold, spread: Floats) -> Floats:
+    """(m, m) distance of each trial's enrolment to what each trial's attempt lets expect, in deviations."""
     enrolled = fold.projection(np.stack([trial.enrolled for trial in fold.trials]))
-    probes = fold.projection(np.stack([trial.probe for trial in fold.trials]))
+    probes = expected(fold.projection(np.stack([trial.probe for trial in fold.trials])), spread)
     squared = ((enrolled[:, None] - probes[None]) ** 2).sum(axis=-1)
     roots: Floats = np.sqrt(squared)
     return roots

@@ -134,12 +134,16 @@ class Config(_Section, frozen=True):
         state: directory of the sealed records.
         runtime: directory of the two sockets.
         parameters: name of the parameter set.
+        liveness: whether a face must be shown to be no picture. ``required``: always. ``prefer``: what looks like a
+            picture is refused, and nothing is asked of who looks like neither. ``off``: never. Where it is not set it
+            is required of a camera that shows the present, and not evaluated in a replay.
         audiences: for whom signatures are made, and which login names may ask for them; root may always.
     """
 
     state: Path = Path("/var/lib/facelatch/records")
     runtime: Path = Path("/run/facelatch")
     parameters: str = "standard"
+    liveness: Literal["required", "prefer", "off"] | None = None
     camera: CameraConfig = field(default_factory=CameraConfig)
     device_key: DeviceKeyConfig = field(default_factory=DeviceKeyConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)

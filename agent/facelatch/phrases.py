@@ -51,6 +51,8 @@ def describe_progress(word: str, remaining: int | None) -> str:
     """Say one look's progress."""
     if word == "enroll_stage_passed":
         return f"good, {remaining} more" if remaining else "good, that is enough"
+    if word == "verify_retry_turn_head" and remaining is not None:
+        return f"turn your head a little to your {'left' if remaining > 0 else 'right'}, and hold it there"
     return describe_word(word)
 
 

@@ -9,11 +9,12 @@ from facelatch.config import CameraConfig
 from facelatch.errors import ParameterSetError
 from facelatch.face.detector import Detector
 from facelatch.face.encoder import MOBILEFACENET, MOBILEFACENET_512, Encoder, Fusion
+from facelatch.face.liveness import AntiSpoof
 from facelatch.face.mesh import Mesh
 from facelatch.face.path import FacePath
 from facelatch.face.quality import Limits
 from facelatch.l2fe.parameters import ParameterSet
-from facelatch.models import DETECTOR, ENCODER, MESH, SECOND_ENCODER, manifest, read_model
+from facelatch.models import ANTI_SPOOF, DETECTOR, ENCODER, MESH, SECOND_ENCODER, manifest, read_model
 
 # In the order in which their outputs are joined, which is that of a parameter set's ``encoders``.
 ENCODERS = {ENCODER: MOBILEFACENET, SECOND_ENCODER: MOBILEFACENET_512}
@@ -30,13 +31,18 @@ def configured_camera(chosen: CameraConfig) -> Camera:
     )
 
 
-def face_path(limits: Limits | None = None) -> FacePath:
+def face_path(limits: Limits | None = None, *, liveness: bool = False) -> FacePath:
     """Load the models and join them up, with the quality gate's usual limits unless others are given.
+
+    Args:
+        limits: the quality gate's.
+        liveness: whether each look is judged for being a picture of a face.
 
     Raises:
         ModelError: a model is missing, is not the pinned one, or does not run.
     """
-    return FacePath(Detector(read_model(DETECTOR)), Mesh(read_model(MESH)), encoders(), limits)
+    anti_spoof = AntiSpoof(read_model(ANTI_SPOOF)) if liveness else None
+    return FacePath(Detector(read_model(DETECTOR)), Mesh(read_model(MESH)), encoders(), limits, anti_spoof)
 
 
 def encoders() -> Fusion:

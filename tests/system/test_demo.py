@@ -73,7 +73,7 @@ def test_the_demo_in_an_empty_environment(temporary: Path) -> None:
         "no face in view",
         "no piece of a picture file, not even the name",
         "exit status 0, sockets gone",
-        "a photograph of the owner opens it",
+        "Not shown: liveness",
     ):
         assert told in done.stdout
     assert not runs(agent_pid(done.stdout))

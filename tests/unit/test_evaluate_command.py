@@ -103,6 +103,21 @@ def test_sessions_and_refreshes(visits: Path, tmp_path: Path) -> None:
     assert (found["identities"], found["genuine_attempts"], found["genuine_people"]) == (2, 4, 1)
     assert found["refresh"]["same_light"]["attempts"] == 2
     assert found["refresh"]["third_session"]["frr"] is None
+    assert "same_session" not in found  # no frames are left of any
+
+
+def test_other_frames_of_the_session_of_enrolment_are_tried_apart(visits: Path, tmp_path: Path) -> None:
+    found = figures(tmp_path, visits, "--protocol", "sessions", "--enroll", "3", "--probe", "3", "--repeats", "2")
+    assert found["same_session"] == {"genuine_people": 1, "frr": 0, "frr_at_first_frame": 0}
+
+
+def test_without_the_gate_what_it_refuses_is_tried_too(people: Path, tmp_path: Path) -> None:
+    dark = people.parent / "dark"
+    for name, looks in (("anna", pictures.anna(7)), ("stranger", pictures.stranger(7))):
+        pictures.save(dark / name, [(look * 0.04).astype(np.uint8) for look in looks])
+    assert "shows a face that can be used" in run(dark, *SMALL).output
+    found = figures(tmp_path, dark, *SMALL, "--ungated")
+    assert (found["identities"], found["failure_to_acquire"], found["genuine_attempts"]) == (2, 0, 4)
 
 
 def test_the_report_is_one_page_without_scripts_or_faces(visits: Path, tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_attempts_end_as_the_daemons_do() -> None:
     for distance in P.accept_radius * np.linspace(0.55, 2.4, 40):
         x = faces.someone(P, rng)
         enrolled = here.enrol(x)
-        frames = np.array([faces.moved(P, x, distance, rng) for _ in range(LOOKS[-1])], dtype=np.float32)
+        frames = np.array([faces.attempt(P, x, distance, rng) for _ in range(LOOKS[-1])], dtype=np.float32)
         opened_at = here.opened_at(enrolled, protocol.look(frames, LOOKS))
         stage = cast(Any, Stage(enrolled, frames))
         found = verify(stage, Attempt(extractor, stage, [stage.record]))
@@ -221,8 +221,8 @@ def test_what_is_out_of_reach_never_opens_and_what_is_just_within_the_radius_can
     for _ in range(60):
         x = faces.someone(P, rng)
         enrolled = here.enrol(x)
-        beyond = faces.moved(P, x, lock.reach(P) + 1e-3, rng).astype(np.float32)
-        within = faces.moved(P, x, P.accept_radius * 0.6, rng).astype(np.float32)
+        beyond = faces.attempt(P, x, lock.reach(P) + 1e-3, rng).astype(np.float32)
+        within = faces.attempt(P, x, P.accept_radius * 0.6, rng).astype(np.float32)
         far.append(here.opened_at(enrolled, beyond[None]))
         near.append(here.opened_at(enrolled, within[None]))
     assert set(far) == {None}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from facelatch import parameters
 from facelatch.errors import EmbeddingError
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Context, Extractor, HelperData, Sketch
-from tests.faces import moved, someone
+from tests.faces import attempt, someone
 
 P = parameters.read("standard")
 EXTRACTOR = Extractor(P)
@@ -41,7 +41,7 @@ def test_every_face_within_the_guaranteed_distance_finds_the_point(seed: int, pa
     rng = np.random.default_rng(seed)
     x = someone(P, rng)
     sketch, point = enrolled(x)
-    found = EXTRACTOR.candidates(moved(P, x, part * GUARANTEED, rng), [sketch])
+    found = EXTRACTOR.candidates(attempt(P, x, part * GUARANTEED, rng), [sketch])
     assert any(np.array_equal(candidate.point, point) for candidate in found)
 
 
@@ -52,13 +52,13 @@ def test_no_face_beyond_the_accept_radius_finds_the_point(seed: int, excess: flo
     x = someone(P, rng)
     sketch, point = enrolled(x)
     # Two in a hundred of slack for the rounding of w.
-    found = EXTRACTOR.candidates(moved(P, x, excess * P.accept_radius, rng), [sketch])
+    found = EXTRACTOR.candidates(attempt(P, x, excess * P.accept_radius, rng), [sketch])
     assert not any(np.array_equal(candidate.point, point) for candidate in found)
 
 
 def test_the_same_face_gets_the_same_secret_and_keys(anna: tuple[np.ndarray, HelperData]) -> None:
     x, helper = anna
-    near = moved(P, x, GUARANTEED, np.random.default_rng(2))
+    near = attempt(P, x, GUARANTEED, np.random.default_rng(2))
     (candidate, *_) = EXTRACTOR.candidates(near, [helper.sketch])
     secret = EXTRACTOR.secret(candidate.point, helper, CONTEXT)
     assert secret is not None
@@ -110,7 +110,7 @@ def test_generating_twice_shares_nothing(anna: tuple[np.ndarray, HelperData]) ->
 def test_at_most_two_candidates_in_all_users_together() -> None:
     rng = np.random.default_rng(5)
     x = someone(P, rng)
-    sketches = [enrolled(moved(P, x, 1.0, rng))[0] for _ in range(6)]
+    sketches = [enrolled(attempt(P, x, 1.0, rng))[0] for _ in range(6)]
     assert len(EXTRACTOR.candidates(x, sketches)) == MAX_CANDIDATES
     assert EXTRACTOR.candidates(x, []) == []
 
@@ -119,7 +119,7 @@ def test_the_owner_is_found_among_many_users() -> None:
     rng = np.random.default_rng(6)
     people = [someone(P, rng) for _ in range(20)]
     pairs = [enrolled(x) for x in people]
-    found = EXTRACTOR.candidates(moved(P, people[13], 2.0, rng), [sketch for sketch, _ in pairs])
+    found = EXTRACTOR.candidates(attempt(P, people[13], 2.0, rng), [sketch for sketch, _ in pairs])
     assert found[0].index == 13
     assert np.array_equal(found[0].point, pairs[13][1])
 

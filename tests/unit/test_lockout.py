@@ -15,7 +15,7 @@ from facelatch.errors import StorageError
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.files import sweep
 from facelatch.vault.key_ring import KeyRing
-from facelatch.vault.lockout import DEVICE, FREE_FAILURES, MAX_FAILURES, BootClock, Lockout, Wait, delay
+from facelatch.vault.lockout import DEVICE, FREE_FAILURES, MAX_FAILURES, SPOOF, BootClock, Lockout, Wait, delay
 from tests.powercut import PowerCut, PowerCutFs
 
 KEY = KeyRing(HostFileKey(bytes(range(32))))
@@ -101,6 +101,18 @@ def test_strangers_slow_the_device_and_never_lock_anyone_out(lockout: Lockout, c
     assert seconds(lockout.wait(DEVICE)) == 30
     assert lockout.wait(ANNA) is None
     clock.time += 30
+    assert lockout.wait(DEVICE) is None
+
+
+def test_pictures_wait_five_minutes_at_most_and_never_turn_the_face_off(lockout: Lockout) -> None:
+    waits = []
+    for _ in range(FREE_FAILURES + 5):
+        fail(lockout, 1, SPOOF)
+        waits.append(seconds(lockout.wait(SPOOF)))
+    assert waits == [0.0] * (FREE_FAILURES - 1) + [30, 60, 120, 240, 300, 300]
+    fail(lockout, MAX_FAILURES, SPOOF)
+    assert seconds(lockout.wait(SPOOF)) == 300
+    assert lockout.wait(ANNA) is None
     assert lockout.wait(DEVICE) is None
 
 

@@ -44,6 +44,31 @@ def test_people_with_a_single_look_are_no_obstacle() -> None:
     assert np.all(np.isfinite(fitted.matrix))
 
 
+def test_a_person_of_few_images_counts_like_one_of_many_in_what_people_differ_by() -> None:
+    """Noise of single images must not pass for a difference between people, however many images each has."""
+    looks = np.where(np.arange(3000) % 2 == 0, 2, 9)
+    who = np.repeat(np.arange(3000), looks)
+    x = RNG.normal(size=(3000, 6))[who] * SPREAD + RNG.normal(size=(len(who), 6))
+    fitted = population.fit(x, who, 6, shrinkage=0.0)
+    # Of independent coordinates in rising noise each finds its own.
+    assert np.abs(np.abs(fitted.matrix) - np.eye(6)).max() < 0.25
+    alone = RNG.normal(size=(4000, 6)) @ np.diag([0, 0, 0, 0, 0, 90.0])
+    again = population.fit(np.vstack([x, alone]), np.concatenate([who, 9000 + np.arange(4000)]), 6, shrinkage=0.0)
+    assert np.allclose(np.abs(again.matrix), np.abs(fitted.matrix)), "people with a single image moved the directions"
+
+
+def test_what_an_attempt_lets_expect_is_nearer_to_the_enrolment_than_the_attempt_itself() -> None:
+    spread = np.array([5.0, 3.0, 2.0, 1.0, 0.5])
+    person = RNG.normal(size=(20_000, 5)) * spread
+    attempt = person + RNG.normal(size=person.shape)
+    drawn = population.expected(attempt, spread)
+    least = spread**2 / (spread**2 + 1)
+    assert np.allclose(((drawn - person) ** 2).mean(axis=0), least, rtol=0.05)
+    assert np.allclose(((attempt - person) ** 2).mean(axis=0), 1, rtol=0.05)
+    for other in (0.9, 1.1):
+        assert np.all(((other * drawn - person) ** 2).mean(axis=0) > ((drawn - person) ** 2).mean(axis=0))
+
+
 def test_guesswork_of_a_cube_is_what_the_formula_says_by_hand() -> None:
     # One coordinate of variance 4 in cells of 1: 0.5 log2(2 pi e 4) - 0 - 0.5 log2(pi) = 2.2214 bits.
     assert abs(guesswork_bits([4.0], 1.0) - 2.2214) < 1e-3

@@ -11,9 +11,11 @@ import pytest
 
 from facelatch.camera import Frame
 from facelatch.daemon import signals
-from facelatch.daemon.attempts import Looked, OtherPose, Retry
+from facelatch.daemon.attempts import Broken, Looked, OtherPose, Retry
+from facelatch.daemon.liveness import Turn
 from facelatch.daemon.signals import RESULTS, LitCamera, Signals
 from facelatch.errors import CameraError, CameraFault, IndicatorError
+from facelatch.face.liveness import Side
 from facelatch.face.quality import Hint
 from facelatch.hardware import indicator, standin
 from facelatch.hardware.indicator import (
@@ -130,6 +132,10 @@ def test_each_report_has_its_pattern() -> None:
     for report in (Retry(Hint.TOO_DARK), Looked(), OtherPose(), Looked(remaining=18), Looked(remaining=0)):
         shown.progress(report)
     assert light.shown[2:] == [LOOK_AGAIN, LOOKING, TURN_HEAD, stage(6, 24), stage(24, 24)]
+    for side in Side:  # what liveness asks for
+        shown.progress(Broken())
+        shown.progress(Turn(side))
+    assert light.shown[7:] == [LOOK_AGAIN, TURN_HEAD] * len(Side)
     assert stage(6, 24) == Pattern(250, 750)
 
 

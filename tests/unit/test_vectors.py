@@ -42,7 +42,7 @@ OUTCOMES: dict[type[RecordError], str] = {
     RecordParameterError: "another parameter set",
 }
 # Probes stand closer than this or beyond the accept radius; the second implementation searches no further.
-NEAR = 5.0
+NEAR = 6.0
 
 
 class RecordVector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -214,7 +214,8 @@ def test_the_vectors_are_what_their_generator_writes_and_nothing_else() -> None:
 def test_the_embeddings_have_length_one_exactly_and_the_stranger_is_far() -> None:
     for name in ("enrolled", "near", "stranger"):
         assert sum(int(value) ** 2 for value in str(EMBEDDINGS[name]).split()) == int(EMBEDDINGS["denominator"]) ** 2
-    enrolled, near, stranger = (EXTRACTOR.project(face(name)) for name in ("enrolled", "near", "stranger"))
+    enrolled = EXTRACTOR.project(face("enrolled"))
+    near, stranger = (EXTRACTOR.expect(face(name)) for name in ("near", "stranger"))
     assert 1 < np.linalg.norm(near - enrolled) < NEAR
     assert np.linalg.norm(stranger - enrolled) > P.accept_radius
 

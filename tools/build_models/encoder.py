@@ -44,7 +44,7 @@ def build_encoder(source: bytes) -> bytes:
 
 
 def require_agreement(expected: NDArray[np.float64], found: NDArray[np.float64], least: float) -> None:
-    """Refuses an encoder whose outputs [n, d] differ from those of the one it was made from.
+    """Refuses a network whose outputs [n, d] differ from those of the one it was made from.
 
     Raises:
         ModelError: the cosine between some two of them is below ``least``, or there is none.
@@ -52,11 +52,11 @@ def require_agreement(expected: NDArray[np.float64], found: NDArray[np.float64],
     lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(found, axis=1)
     cosine = float((np.sum(expected * found, axis=1) / lengths).min())
     if not cosine >= least:
-        raise ModelError(f"the rewritten encoder differs (cosine {cosine:.6f})", "look for a fault in the rewriting")
+        raise ModelError(f"the rewritten network differs (cosine {cosine:.6f})", "look for a fault in the rewriting")
 
 
 def run(model: bytes, images: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Outputs, float64 [n, d], of an encoder for images [n, 112, 112, 3], n a multiple of its batch."""
+    """Outputs, float64 [n, d], of a network for images [n, side, side, 3], n a multiple of its batch."""
     interpreter: Any = Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
     entry, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
@@ -68,13 +68,18 @@ def run(model: bytes, images: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.concatenate(rows).astype(np.float64)
 
 
-def sample_images() -> NDArray[np.float32]:
-    """Images, float32 [2 * _TRIALS, 112, 112, 3] in [-1, 1]: half noise, half smooth like a photograph."""
+def sample_images(side: int = SIDE) -> NDArray[np.float32]:
+    """Images, float32 [2 * _TRIALS, side, side, 3] in [-1, 1]: half noise, half smooth like a photograph.
+
+    Args:
+        side: a multiple of 16.
+    """
     generator = np.random.default_rng(20250101)
-    noise = generator.uniform(-1, 1, (_TRIALS, SIDE, SIDE, 3))
+    noise = generator.uniform(-1, 1, (_TRIALS, side, side, 3))
     smooth = np.zeros_like(noise)
-    for cells in (2, 4, 7, 14, 28):  # halving amplitude with each finer scale, as natural images about do
+    # Halving amplitude with each finer scale, as natural images about do.
+    for cells in (2, 4, *(side // pixels for pixels in (16, 8, 4))):
         grid = generator.normal(size=(_TRIALS, cells, cells, 3))
-        smooth += grid.repeat(SIDE // cells, axis=1).repeat(SIDE // cells, axis=2) / cells
+        smooth += grid.repeat(side // cells, axis=1).repeat(side // cells, axis=2) / cells
     smooth /= np.abs(smooth).max(axis=(1, 2, 3), keepdims=True)
     return np.concatenate([noise, smooth]).astype(np.float32)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped face encoders: the float ones with the weights of their convolutions in 8 bits.
+"""The shipped networks: the float ones with the weights of their convolutions in 8 bits.
 
 Such a convolution is of "dynamic range": the runtime finds the range of its input in each image, rounds the input to
 8 bits with it, multiplies integers and gives floats. So nothing has to be calibrated, and no face data is needed. The
@@ -21,8 +21,12 @@ _VERSION = 5  # of CONV_2D, the first with a scale for each output channel besid
 _LEAST_SCALE = np.finfo(np.float32).tiny  # below it a float32 loses digits, in the end all of them
 
 
-def in_int8(reference: bytes) -> bytes:
-    """Stores the convolutions of a float encoder, a TFLite file, in 8 bits; inputs and outputs stay as they are.
+def in_int8(reference: bytes, images: NDArray[np.float32] | None = None) -> bytes:
+    """Stores the convolutions of a float network, a TFLite file, in 8 bits; inputs and outputs stay as they are.
+
+    Args:
+        reference: the float network.
+        images: (n, side, side, 3) that the two are compared on; an encoder's if None.
 
     Raises:
         ModelError: the result computes something else.
@@ -31,7 +35,7 @@ def in_int8(reference: bytes) -> bytes:
     quantise_convolutions(model)
     graph.prune(model)
     built = graph.dump(model)
-    images = sample_images()
+    images = sample_images() if images is None else images
     require_agreement(run(reference, images), run(built, images), MIN_COSINE)
     return built
 

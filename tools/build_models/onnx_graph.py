@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an ONNX graph to a TFLite one, for networks made of convolutions, PReLUs, sums and a last reshape.
+"""From an ONNX graph to a TFLite one, for networks made of convolutions, gates over channels and a last reshape.
 
 ONNX has images as [batch, channel, row, column] and TFLite as [batch, row, column, channel], so weights are transposed.
 Both are float32 throughout. ONNX's operators are as in its specification, "Operators", versions 9 to 13.
@@ -33,7 +33,8 @@ def convert(source: bytes) -> graph.Model:
 
     Args:
         source: an ONNX file whose one input is float32 [1, channel, side, side]; its operators are Conv (of one group,
-            or of one a channel), PRelu (one slope a channel), Add and Reshape (of a 1x1 image, to a vector).
+            or of one a channel), PRelu (one slope a channel), Relu, Sigmoid, Add, Mul (by one factor a channel, or of
+            equals), GlobalAveragePool and Reshape (of a 1x1 image, to a vector).
 
     Returns:
         A model whose input is float32 [1, side, side, channel].
@@ -41,8 +42,8 @@ def convert(source: bytes) -> graph.Model:
     Raises:
         ModelError: the package ``onnx`` is missing, the file is not ONNX, or something in it is beyond this.
     """
-    onnx = _library()
-    published = _parsed(source).graph
+    onnx = library()
+    published = parsed(source).graph
     stored = {entry.name: onnx.numpy_helper.to_array(entry) for entry in published.initializer}
     entry, result = published.input[0], published.output[0]
     shape = [side.dim_value for side in entry.type.tensor_type.shape.dim]
@@ -68,7 +69,7 @@ def run(source: bytes, images: NDArray[np.float32]) -> NDArray[np.float64]:
     Raises:
         ModelError: the package ``onnx`` is missing, or the file is not ONNX.
     """
-    model = _parsed(source)
+    model = parsed(source)
     from onnx.reference import ReferenceEvaluator
 
     evaluator = ReferenceEvaluator(model)
@@ -147,6 +148,32 @@ class _Writer:
         result = self.value(output, shape)
         graph.add_operator(self.model, schema.BuiltinOperator.ADD, [left, right], result, schema.AddOptionsT())
 
+    def write_mul(self, inputs: list[str], output: str, _: _Attributes) -> None:
+        """The product of two computed values of one shape, or of the first with one factor a channel."""
+        left, right = (self.tensors[name] for name in inputs)
+        shape = graph.shape_of(self.model, left)
+        if graph.shape_of(self.model, right) not in (shape, (_BATCH, 1, 1, shape[3])):
+            raise _unknown("a product of two shapes")
+        result = self.value(output, shape)
+        graph.add_operator(self.model, schema.BuiltinOperator.MUL, [left, right], result, schema.MulOptionsT())
+
+    def write_relu(self, inputs: list[str], output: str, _: _Attributes) -> None:
+        """What is above 0."""
+        self._each(schema.BuiltinOperator.RELU, inputs[0], output)
+
+    def write_sigmoid(self, inputs: list[str], output: str, _: _Attributes) -> None:
+        """The logistic function."""
+        self._each(schema.BuiltinOperator.LOGISTIC, inputs[0], output)
+
+    def write_globalaveragepool(self, inputs: list[str], output: str, _: _Attributes) -> None:
+        """The mean of each channel, as a 1x1 image."""
+        source = self.tensors[inputs[0]]
+        axes = graph.add_constant(self.model, f"axes_{source}", np.array([1, 2], dtype=np.int32))
+        options = schema.ReducerOptionsT()
+        options.keepDims = True
+        result = self.value(output, (_BATCH, 1, 1, graph.shape_of(self.model, source)[3]))
+        graph.add_operator(self.model, schema.BuiltinOperator.MEAN, [source, axes], result, options)
+
     def write_reshape(self, inputs: list[str], output: str, _: _Attributes) -> None:
         """A 1x1 image made a vector; in a larger image the two orders of dimensions would give different vectors."""
         source = self.tensors[inputs[0]]
@@ -159,6 +186,12 @@ class _Writer:
         operands = [source, graph.add_constant(self.model, "target", target)]
         result = self.value(output, (_BATCH, depth))
         graph.add_operator(self.model, schema.BuiltinOperator.RESHAPE, operands, result, options)
+
+    def _each(self, code: int, name: str, output: str) -> None:
+        """An operator without options on every number by itself."""
+        source = self.tensors[name]
+        result = self.value(output, graph.shape_of(self.model, source))
+        graph.add_operator(self.model, code, [source], result)
 
     def _padded(self, source: int, pad: int) -> int:
         """``source`` with ``pad`` zeros on every side."""
@@ -179,7 +212,7 @@ class _Writer:
         return graph.add_constant(self.model, name, np.ascontiguousarray(value, dtype=np.float32))
 
 
-def _library() -> Any:
+def library() -> Any:
     """The package ``onnx``, which only this needs."""
     try:
         import onnx
@@ -188,9 +221,9 @@ def _library() -> Any:
     return onnx
 
 
-def _parsed(source: bytes) -> Any:
+def parsed(source: bytes) -> Any:
     """An ONNX file unpacked and checked."""
-    onnx = _library()
+    onnx = library()
     try:
         model = onnx.load_model_from_string(source)
         onnx.checker.check_model(model)

@@ -11,14 +11,20 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from facelatch.models import DETECTOR, ENCODER, MESH, SECOND_ENCODER, Manifest, ModelEntry, Source, Tensor
+from facelatch.models import ANTI_SPOOF, DETECTOR, ENCODER, MESH, SECOND_ENCODER, Manifest, ModelEntry, Source, Tensor
+from tools.build_models.anti_spoof import build_anti_spoof, in_8_bits
 from tools.build_models.encoder import build_encoder
 from tools.build_models.int8 import in_int8
 from tools.build_models.second_encoder import build_second_encoder
-from tools.build_models.sources import BLAZEFACE, FACE_MESH, FR_FEATURE, MOBILEFACENET
+from tools.build_models.sources import BLAZEFACE, FACE_MESH, FR_FEATURE, FR_LIVENESS, MOBILEFACENET
 
 _MANIFEST_VERSION = 1
 _GOOGLE_DATA = "not published with the model; see Google's model card for it"
+
+_FACEPLUGIN_LICENCE = (
+    "MIT (package.json); the package's LICENSE is the MIT text with the holder gitguanqi (2021), not the publisher, "
+    "Faceplugin; nothing in it is about the network by itself"
+)
 
 
 def _as_is(data: bytes) -> bytes:
@@ -78,11 +84,21 @@ RECIPES: dict[str, Recipe] = {
         store=in_int8,
         role="a network like MobileFaceNet: a 512-dimensional embedding, not normalised",
         preprocessing="RGB, aligned to the five-point template of 112x112, (x - 127) / 128",
-        licence="MIT (package.json); the package's LICENSE is the MIT text with the holder gitguanqi (2021), not the "
-        "publisher, Faceplugin; nothing in it is about the network by itself",
+        licence=_FACEPLUGIN_LICENCE,
         built="ONNX to TFLite, 1371 channels with weights near 0 dropped; "
         "convolution weights int8 by output channel, their inputs quantised at run time",
         training_data="not disclosed by the publisher",
+    ),
+    ANTI_SPOOF: Recipe(
+        source=FR_LIVENESS,
+        rewrite=build_anti_spoof,
+        store=in_8_bits,
+        role="a network like MiniFASNet with gates: three classes before the softmax, the first of them a live face",
+        preprocessing="BGR, the square of 2.7 times the face's larger side around it, resized to 128x128, 0 to 255",
+        licence=_FACEPLUGIN_LICENCE,
+        built="ONNX to TFLite, the last two linear layers and the normalisation between them made one; "
+        "convolution weights int8 by output channel, their inputs quantised at run time",
+        training_data="not disclosed by the publisher; may hold sets that it is measured on here",
     ),
 }
 

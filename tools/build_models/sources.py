@@ -46,7 +46,14 @@ FR_FEATURE = Source(
     path="model/fr_feature.onnx",
     sha256="87aacdfe57510db2af90c0251df680e8eec88f122ee94712121d09bcaaaf3581",
 )
-ALL = (BLAZEFACE, FACE_MESH, MOBILEFACENET, FR_FEATURE)
+FR_LIVENESS = Source(
+    registry="npm",
+    package="faceplugin-face-recognition-js",
+    version="0.0.1",
+    path="model/fr_liveness.onnx",
+    sha256="afa783b7e902fdfcf323a7240cac2a1c580c25314ea4161129dc1b0d100dc32d",
+)
+ALL = (BLAZEFACE, FACE_MESH, MOBILEFACENET, FR_FEATURE, FR_LIVENESS)
 
 
 def from_directory(directory: Path) -> dict[Source, bytes]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from facelatch.l2fe.population import expected
 from tools import trials
 from tools.dataset import Embedded
 from tools.decoding.noise import Floats
@@ -40,9 +41,11 @@ def genuine(sources: Sources, data: Embedded, k: int, seed: int) -> Sample:
     rng = np.random.default_rng(seed)
     people: list[str] = []
     directions = []
-    for fold in trials.cross_fit(sources, data, trials.Protocol(seed=seed), k):
+    folds = trials.cross_fit(sources, data, trials.Protocol(seed=seed), k)
+    spread = np.sqrt(trials.enrolment_variances(folds))
+    for fold in folds:
         enrolled = fold.projection(np.stack([trial.enrolled for trial in fold.trials]))
-        probes = fold.projection(np.stack([trial.probe for trial in fold.trials]))
+        probes = expected(fold.projection(np.stack([trial.probe for trial in fold.trials])), spread)
         for error, trial in zip(probes - enrolled, fold.trials, strict=True):
             for _ in range(ROTATIONS):
                 directions.append(error @ rotation(k, rng))

@@ -37,6 +37,7 @@ _COUNT = click.IntRange(min=1)
 @click.option("--cross-fit", is_flag=True, help="Judge each fold of people by a model fitted without them.")
 @click.option("--population", type=options.NEW_FOLDER, help="What that is fitted to [default: DATASET].")
 @options.changes
+@click.option("--ungated", is_flag=True, help="Take images that the quality gate refuses too.")
 @click.option("--refresh", is_flag=True, help="Measure refreshes on unlock too; needs sessions.")
 @click.option("--json", "output", type=options.FILE, help="Write the figures here.")
 @click.option("--report", "page", type=options.NEW_FOLDER, metavar="DIR", help="Write DIR/index.html, with pictures.")
@@ -52,6 +53,7 @@ def main(
     cross_fit: bool,
     population: Path | None,
     changes: tuple[Path, ...],
+    ungated: bool,
     refresh: bool,
     output: Path | None,
     page: Path | None,
@@ -59,7 +61,8 @@ def main(
     """Measure false accepts and rejects, strength and times of the shipped path on DATASET.
 
     DATASET holds a folder of images for each identity, or for each session of one (PERSON-SESSION, with --protocol
-    sessions). Images that the quality gate refuses are counted, and count as nothing else: the agent looks on.
+    sessions). Images that the quality gate refuses are counted, and count as nothing else: the agent looks on. With
+    --ungated they are taken, as for cut-out faces that fill their pictures, which no camera at a door would give.
     """
     if kind != "sessions" and (refresh or over > 1):
         raise click.UsageError("--refresh and --enroll-sessions go with --protocol sessions")
@@ -79,7 +82,7 @@ def main(
         for folder in filter(None, (page, output and output.parent)):
             folder.mkdir(parents=True, exist_ok=True)
         refit = measure.Refit(fitting.read(population or data, changes), data.resolve()) if cross_fit else None
-        run = evaluate(data, protocol, shipped.parameter_set(name), refit=refit, refresh=refresh)
+        run = evaluate(data, protocol, shipped.parameter_set(name), refit=refit, ungated=ungated, refresh=refresh)
         figures = summarise(run)
         click.echo(table.render(figures))
         if output is not None:
@@ -92,7 +95,13 @@ def main(
 
 
 def evaluate(
-    data: Path, protocol: Protocol, p: ParameterSet, *, refit: measure.Refit | None = None, refresh: bool = False
+    data: Path,
+    protocol: Protocol,
+    p: ParameterSet,
+    *,
+    refit: measure.Refit | None = None,
+    ungated: bool = False,
+    refresh: bool = False,
 ) -> Run:
     """Run all trials on a data set.
 
@@ -101,7 +110,7 @@ def evaluate(
     """
     images = [image for folder in dataset.list_images(data) for image in folder]
     check_layout({image.parent.name for image in images}, protocol)
-    embedded = dataset.embed(data)
+    embedded = dataset.embed(data, ungated=ungated)
     groups = measure.group(embedded, protocol, p, refit)
     people = set().union(*(group.trials.people for group in groups))
     genuine, decode_ms = measure.genuine(groups, protocol.seed)
@@ -117,7 +126,7 @@ def evaluate(
         skipped={protocol.person(image.parent.name) for image in images} - people,
         held_out=refit is not None or not fitted_to(p, name, embedded),
         genuine=genuine,
-        same_session=measure.same_session(groups),
+        same_session=measure.same_session(groups, protocol.seed),
         impostors=measure.impostors(groups, protocol.seed),
         strength=predicted,
         points=points,

@@ -96,6 +96,9 @@ def summarise(run: Run) -> Figures:
         "decode_ms_p95": _quantile(run.decode_ms, 0.95),
         "encode_ms_p50": _quantile(run.encode_ms, 0.5),
     }
+    if run.same_session:
+        again = rejects(run.same_session, protocol.seed)
+        figures["same_session"] = {name: again[name] for name in ("genuine_people", "frr", "frr_at_first_frame")}
     if run.later is not None:
         figures["refresh"] = refresh_figures(run.later, run.parameters)
     return figures

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.parameters import ParameterSet
+from facelatch.l2fe.population import expected
 from tools import fitting, trials
 from tools.dataset import DatasetError, Embedded
 from tools.evaluate.lock import Lock, at_cell, reach
@@ -138,14 +139,17 @@ def genuine(groups: Sequence[Group], seed: int, label: str = "Genuine") -> tuple
     return found, times
 
 
-def same_session(groups: Sequence[Group]) -> list[Genuine]:
-    """Distances to other frames of the session of the enrolment; not decoded, and part of no rate."""
+def same_session(groups: Sequence[Group], seed: int) -> list[Genuine]:
+    """Try other frames of the session of the enrolment: as good as conditions get, and part of no other rate."""
     found = []
     for group in groups:
+        lock = Lock(Extractor(group.parameters), np.random.default_rng(seed).bytes)
         for index, attempt in group.trials.same_session:
-            y = group.parameters.projection(group.trials.enrolments[index].embedding)
-            distance = float(nearest(group.parameters, y, attempt))
-            found.append(Genuine(attempt.person, attempt.session, attempt.session, distance, None))
+            enrolment = group.trials.enrolments[index]
+            enrolled = lock.enrol(enrolment.embedding)
+            distance = float(nearest(group.parameters, enrolled.y, attempt))
+            opened_at = lock.opened_at(enrolled, attempt.looks)
+            found.append(Genuine(attempt.person, enrolment.session, attempt.session, distance, opened_at))
     return found
 
 
@@ -214,8 +218,8 @@ def pairs(drawn: Trials) -> Iterator[tuple[Enrolment, Attempt]]:
 
 
 def nearest(p: ParameterSet, vectors: Floats, attempt: Attempt) -> Floats:
-    """Least distance (...) of enrolment vectors (..., k) to the looks that an attempt is decided on."""
-    looks = p.projection(attempt.looks)
+    """Least distance (...) of enrolment vectors (..., k) to what the looks that an attempt is decided on let expect."""
+    looks = expected(p.projection(attempt.looks), p.spread)
     least: Floats = np.linalg.norm(vectors[..., None, :] - looks, axis=-1).min(axis=-1)
     return least
 

@@ -86,7 +86,7 @@ def study(groups: Sequence[Group], data: Embedded, protocol: Protocol) -> list[L
 def _try(lock: Lock, record: Enrolled, looks: Looks) -> tuple[bool, float]:
     """Tell whether an attempt opens a record, and how far its last look is from it."""
     y = refresh.enrolled_vector(lock.extractor, record.sketch, record.point)
-    distance = float(np.linalg.norm(lock.extractor.project(looks[-1]) - y))
+    distance = float(np.linalg.norm(lock.extractor.expect(looks[-1]) - y))
     return lock.opened_at(record, looks) is not None, distance
 
 

@@ -13,11 +13,23 @@ import msgspec
 from facelatch import parameters
 from facelatch.errors import FacelatchError
 from tools import dataset, fitting, options
-from tools.redteam import report
+from tools.redteam import keys, linking, report, running
+from tools.redteam.dictionary import dictionary
+from tools.redteam.inversion.attack import invert
 from tools.redteam.part import Job, Outcome
+from tools.redteam.photo import photo
+from tools.redteam.searching import search
 from tools.redteam.study import compare_lattices
 
-PARTS: dict[str, Callable[[Job], Outcome]] = {}
+PARTS: dict[str, Callable[[Job], Outcome]] = {
+    "inversion": invert,
+    "search": search,
+    "dictionary": dictionary,
+    "photo": photo,
+    "linking": linking.attack,
+    "keys": keys.attack,
+    "agent": running.attack,
+}
 # Only run where they are named.
 ASIDE: dict[str, Callable[[Job], Outcome]] = {"lattices": compare_lattices}
 

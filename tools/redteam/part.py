@@ -9,8 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from facelatch.l2fe.parameters import ParameterSet
+from facelatch.l2fe.population import Projection
+from tools import fitting
 from tools.dataset import Embedded
 from tools.decoding.tables import Table
 from tools.fitting import Sources
@@ -63,6 +66,12 @@ class Job:
         targets = np.isin(self.data.people, attacked)
         projection = self.sources.without(self.folder.resolve(), attacked).fit(self.parameters.k)
         return Split(self.data.of(targets), self.data.of(~targets), replace(self.parameters, projection=projection))
+
+    @cached_property
+    def folds(self) -> list[tuple[Projection, npt.NDArray[np.bool_]]]:
+        """All people in five parts: for each a model that has not seen it, and its (m,) mask of images."""
+        rng = np.random.default_rng([self.seed, 1])
+        return list(fitting.refitted(self.sources.population, self.sources, rng, self.parameters.k))
 
 
 @dataclass(frozen=True)

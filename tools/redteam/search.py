@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,18 @@ _TIE = 1e-6
 # Points drawn to find the shares, and the seed.
 _DRAWS = 1 << 16
 _SEED = 3
+
+
+class Coset(Protocol):
+    """Points to be tried in order of how likely they are."""
+
+    @property
+    def c(self) -> Integers:
+        """(k,) any point of the coset."""
+
+    @property
+    def whitening(self) -> Floats:
+        """(k, k): takes a point of the coset to what is searched for, less of which is likelier."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,7 @@ class Ahead:
 class Search:
     """The attack on one leak from a lattice with the given basis, (k, k), one vector a row."""
 
-    def __init__(self, basis: Integers, leak: Leak) -> None:
+    def __init__(self, basis: Integers, leak: Coset) -> None:
         from fpylll import GSO, IntegerMatrix
 
         # Any representative of the coset will do; a short one loses nothing to rounding.

@@ -13,6 +13,7 @@ from facelatch.daemon.signals import Signals
 from facelatch.daemon.strike import Strike
 from facelatch.daemon.worker import Worker
 from facelatch.hardware.button import Button
+from facelatch.ipc.words import Liveness
 from facelatch.l2fe.extractor import Extractor
 from facelatch.vault.device_key import DeviceKey
 from facelatch.vault.key_ring import KeyRing
@@ -39,6 +40,13 @@ class Agent:
     signals: Signals
     strike: Strike | None
     button: Button | None
+
+    @property
+    def liveness(self) -> Liveness:
+        """What is asked of looks: nobody can say of a replay, which shows the past, that it is live."""
+        if not self.live_camera:
+            return Liveness.not_evaluated
+        return Liveness[self.config.liveness or "required"]
 
     @property
     def device_key(self) -> DeviceKey:

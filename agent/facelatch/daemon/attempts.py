@@ -11,6 +11,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from facelatch.daemon.liveness import Step, Turn, Watch
 from facelatch.daemon.roster import Roster
 from facelatch.daemon.stages import Stages
 from facelatch.daemon.worker import DeadlineError, Session
@@ -19,7 +20,7 @@ from facelatch.face.quality import Hint
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Extractor
 from facelatch.l2fe.lattice import Integers
 from facelatch.l2fe.strength import coset_bits
-from facelatch.vault.lockout import DEVICE, Lockout
+from facelatch.vault.lockout import DEVICE, SPOOF, Lockout
 from facelatch.vault.record import Record
 
 Embedding = npt.NDArray[np.float32]
@@ -71,6 +72,16 @@ class NoMatch:
     """Good looks, and nobody's key."""
 
 
+@dataclass(frozen=True)
+class Spoof:
+    """What was seen is a picture of a face, or would not turn its head; nobody's key was tried."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The row of looks that liveness is judged by has broken: hold still."""
+
+
 class Refusal(StrEnum):
     """Why an enrolment stores nothing; for the person who enrols."""
 
@@ -98,7 +109,8 @@ class Duplicate:
     """The face opens the record of another user, who is not named."""
 
 
-VerifyReport = Looked | Retry | Match | NoMatch
+Underway = Looked | Retry | Turn | Broken
+VerifyReport = Underway | Match | NoMatch | Spoof
 EnrollReport = Looked | Retry | OtherPose | Enrolled | Refused | Duplicate
 
 
@@ -111,6 +123,7 @@ class Attempt:
         records: whom to try.
         lockout: where a failure is counted before it is known to be one, and forgotten on a match; None counts nothing.
         subject: whose failure it is.
+        judged: what is tried was found live, so that a match forgets pictures that were held up before.
     """
 
     def __init__(
@@ -120,6 +133,8 @@ class Attempt:
         records: Sequence[Record],
         lockout: Lockout | None = None,
         subject: str = DEVICE,
+        *,
+        judged: bool = False,
     ) -> None:
         self._extractor = extractor
         self._roster = roster
@@ -129,6 +144,18 @@ class Attempt:
         self._subject = subject
         self._tried: set[tuple[int, bytes]] = set()
         self._charged = False
+        self._judged = judged
+        self._doubted = False
+
+    def doubt(self) -> None:
+        """Count that what is shown does not look live: before it is known, so that hanging up makes no try free.
+
+        Raises:
+            StorageError: it could not be counted.
+        """
+        if self._lockout is not None and not self._doubted:
+            self._lockout.charge(SPOOF)
+            self._doubted = True
 
     def decide(
         self,
@@ -154,6 +181,8 @@ class Attempt:
         match = self._try(embedding, session, early)
         if match is not None and self._lockout is not None:
             self._lockout.reset(self._subject)
+            if self._judged:
+                self._lockout.reset(SPOOF)
         return match
 
     def _try(
@@ -175,8 +204,13 @@ class Attempt:
         return None
 
 
-def verify(session: Session[VerifyReport], attempt: Attempt) -> VerifyReport:
+def verify(session: Session[VerifyReport], attempt: Attempt, watch: Watch | None = None) -> VerifyReport:
     """Look until someone matches, or ``LOOKS`` or time is used up; the camera is released before the answer.
+
+    Args:
+        session: the looks, and whom to tell of them.
+        attempt: whose key is looked for.
+        watch: judges liveness, and until it is content nothing is tried; None where it is not asked for.
 
     Raises:
         DeadlineError: time ran out before a single look counted.
@@ -188,10 +222,22 @@ def verify(session: Session[VerifyReport], attempt: Attempt) -> VerifyReport:
             for look in looks:
                 if look.embedding is None:
                     session.report(Retry(_hint(look.hint)))
+                    if watch is not None:
+                        watch.missed(look.hint)
                     continue
-                session.report(Looked())
+                step = Step.LIVE if watch is None else watch.see(look, session.elapsed)
+                if step in (Step.TURN, Step.SPOOF):
+                    attempt.doubt()
+                if step is Step.SPOOF:
+                    return Spoof()
+                session.report(_told(step, watch))
+                if step is not Step.LIVE:
+                    continue
+                if watch is not None:
+                    total = watch.total
+                else:
+                    total = look.embedding if total is None else total + look.embedding
                 good += 1
-                total = look.embedding if total is None else total + look.embedding
                 if good == LOOKS[-1]:
                     break
                 if good in LOOKS:
@@ -291,6 +337,13 @@ def _opens(extractor: Extractor, enrolled: Embedding, attempt: Embedding) -> boo
     zero = np.zeros(extractor.parameters.k, dtype=np.int64)
     sketch = extractor.sketch(unit(enrolled.sum(axis=0)), bytes(32), zero)
     return any(not found.point.any() for found in extractor.candidates(unit(attempt.sum(axis=0)), [sketch]))
+
+
+def _told(step: Step, watch: Watch | None) -> Underway:
+    if step is Step.RETRY:
+        return Broken()
+    asked = None if watch is None else watch.turn
+    return Looked() if asked is None else asked
 
 
 def _hint(hint: Hint | None) -> Hint:

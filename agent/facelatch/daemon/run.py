@@ -68,8 +68,8 @@ def build(config: Config, stack: ExitStack) -> Agent:
         FacelatchError: the first part that cannot be made.
     """
     chosen = parameter_set(config.parameters)
-    path = face_path()
     camera = configured_camera(config.camera)
+    path = face_path(liveness=camera.live and config.liveness != "off")
     camera_fault = _camera_fault(camera)
     # What could fail is looked at before the first start makes a key and a directory.
     require_usable(config.state)

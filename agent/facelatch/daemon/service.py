@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -26,26 +25,27 @@ from facelatch.daemon.attempts import (
     OtherPose,
     Refused,
     Retry,
+    Spoof,
+    Underway,
     VerifyReport,
 )
 from facelatch.daemon.audit import MessageId
+from facelatch.daemon.liveness import Watch
 from facelatch.daemon.policy import Action
 from facelatch.daemon.roster import OvertakenError
-from facelatch.daemon.signature import MAX_CHALLENGE_BYTES, MIN_CHALLENGE_BYTES, Statement
+from facelatch.daemon.signature import Statement
 from facelatch.daemon.worker import BusyError, DeadlineError, Session, StoppedError
 from facelatch.errors import CameraError, DeviceKeyError, StorageError
 from facelatch.hardware.indicator import REFUSED
 from facelatch.ipc import interface as wire
 from facelatch.ipc import words
 from facelatch.ipc.peer import Peer
-from facelatch.ipc.words import MonitorEvent
+from facelatch.ipc.words import Liveness, MonitorEvent
 from facelatch.l2fe import keys
-from facelatch.vault.lockout import DEVICE, Wait
+from facelatch.vault.lockout import DEVICE, SPOOF, Wait
 from facelatch.vault.record import Record
 
 _REPORT = TypeVar("_REPORT")
-# The largest time that every JSON reader takes as a whole number.
-_NEVER_USEC = 2**53 - 1
 
 
 class AgentService(wire.AgentInterface):
@@ -72,14 +72,14 @@ class AgentService(wire.AgentInterface):
         signed_for = self._audience(challenge, audience)
         async with aclosing(self._recognise(user, timeout_ms)) as reports:
             async for report in reports:
-                if isinstance(report, Looked | Retry):
+                if isinstance(report, Underway):
                     yield {"progress": replies.progress(report)}
                 elif isinstance(report, Match):
                     if strike is not None:
                         await opening.opened(self._agent, strike, self._peer, report.record.header.user)
                     yield self._matched(report, signed_for)
                 else:
-                    yield {"result": words.VerifyResult.verify_no_match}
+                    yield {"result": replies.failed(report)}
 
     async def Enroll(  # noqa: D102 - the interface has it
         self,
@@ -120,7 +120,8 @@ class AgentService(wire.AgentInterface):
 
     async def ListUsers(self) -> wire.ListUsersReply:  # noqa: D102 - the interface has it
         self._require(Action.LIST_USERS, None)
-        return {"users": [replies.user(record, self._locked_until(record)) for record in self._agent.roster]}
+        wait = self._agent.lockout.wait
+        return {"users": [replies.user(record, wait(record.header.record_id.hex())) for record in self._agent.roster]}
 
     async def RemoveUser(self, *, user: str) -> None:  # noqa: D102 - the interface has it
         self._require(Action.REMOVE_USER, user)
@@ -171,13 +172,13 @@ class AgentService(wire.AgentInterface):
         sealed = await sealing.box(agent.secrets, self._enrolled(user), name)
         async with aclosing(self._recognise(user, timeout_ms)) as reports:
             async for report in reports:
-                if isinstance(report, Looked | Retry):
+                if isinstance(report, Underway):
                     yield {"progress": replies.progress(report)}
                 elif isinstance(report, Match):
                     secret = sealing.opened(sealed, report.secret, user, name)
                     yield {"result": words.VerifyResult.verify_match, "secret_fd": secret}
                 else:
-                    yield {"result": words.VerifyResult.verify_no_match}
+                    yield {"result": replies.failed(report)}
 
     async def ForgetSecret(self, *, user: str, name: str) -> None:  # noqa: D102 - the interface has it
         self._require(Action.SEAL, user)
@@ -187,12 +188,14 @@ class AgentService(wire.AgentInterface):
         """Unlock, then move the record towards that look: a little, or for who may enrol anew, to the mean of both."""
         async with aclosing(self._recognise(user, timeout_ms)) as reports:
             async for report in reports:
-                if isinstance(report, Looked | Retry):
+                if isinstance(report, Underway):
                     yield {"progress": replies.progress(report)}
                 elif isinstance(report, Match):
                     yield await self._refreshed(report)
+                elif isinstance(report, Spoof):
+                    yield replies.not_added("not a live face")
                 else:
-                    yield _not_added("the face was not recognised")
+                    yield replies.not_added("the face was not recognised")
 
     async def _refreshed(self, match: Match) -> wire.EnrollReply:
         roster, now = self._agent.roster, time.time_ns() // 1000
@@ -202,9 +205,9 @@ class AgentService(wire.AgentInterface):
             roster.refreshed, match.record, match.point, match.embedding, now, sitting=sitting
         )
         if record is None and sitting:
-            return _not_added("looks are added eight times at most: enrol anew with --replace")
+            return replies.not_added("looks are added eight times at most: enrol anew with --replace")
         if record is None:
-            return _not_added("a look is added at most once a day, eight times in all, and only a good one")
+            return replies.not_added("a look is added at most once a day, eight times in all, and only a good one")
         return await self._kept(record)
 
     # A peer that hangs up cancels its method but not the thread that writes: what is written is always in the log.
@@ -219,6 +222,7 @@ class AgentService(wire.AgentInterface):
 
     def _reset(self, subject: str, user: str | None) -> None:
         self._agent.lockout.reset(subject)
+        self._agent.lockout.reset(SPOOF)
         self._agent.audit.note(MessageId.lockout_reset, self._peer, user)
 
     def _forget(self, user: str) -> None:
@@ -249,12 +253,15 @@ class AgentService(wire.AgentInterface):
         agent = self._agent
         timeout = replies.timeout(timeout_ms, agent.config.verify.timeout)
         started = time.monotonic()
-        attempt = self._attempt(user)
-        reports = agent.worker.run(lambda session: attempts.verify(session, attempt), timeout, self._peer.uid)
-        async with aclosing(self._told(reports, user)) as told:
+        watch = self._watch()
+        attempt = self._attempt(user, judged=watch is not None)
+        reports = agent.worker.run(lambda session: attempts.verify(session, attempt, watch), timeout, self._peer.uid)
+        async with aclosing(self._told(reports, user, watch)) as told:
             async for report in told:
                 if isinstance(report, Match):
                     self._tell(MonitorEvent.verify_match, report.record.header.user)
+                elif isinstance(report, Spoof):
+                    self._tell(MonitorEvent.verify_spoof, user)
                 elif isinstance(report, NoMatch):
                     # Always at the same time after the request, whoever was asked for and whatever was tried; and
                     # written down even if nobody waits for it.
@@ -264,14 +271,26 @@ class AgentService(wire.AgentInterface):
                         self._tell(MonitorEvent.verify_no_match, user)
                 yield report
 
-    def _attempt(self, user: str | None) -> attempts.Attempt:
+    def _watch(self) -> Watch | None:
+        """Prepare to judge liveness; None where it is not asked for or cannot be judged.
+
+        Raises:
+            CameraUnavailable: it is required, and the camera shows the past.
+        """
+        asked = self._agent.liveness
+        if asked is Liveness.not_evaluated and self._agent.config.liveness == "required":
+            detail = "a replay cannot show that a face is live: choose another camera, or set liveness in the config"
+            raise wire.CameraUnavailable(reason=words.CameraReason.misconfigured, detail=detail)
+        return Watch(asks=asked is Liveness.required) if asked in (Liveness.required, Liveness.prefer) else None
+
+    def _attempt(self, user: str | None, *, judged: bool) -> attempts.Attempt:
         """Prepare an attempt on the named user, or on everyone.
 
         To a peer who may not know who is enrolled, an unknown name looks like a face that does not match.
 
         Raises:
             NotEnrolled: nobody is enrolled by that name, and the peer may know it.
-            LockedOut: too many failed before.
+            LockedOut: too many failed before, or held pictures up.
         """
         agent, subject = self._agent, DEVICE
         record = agent.roster.get(user) if user is not None else None
@@ -284,18 +303,11 @@ class AgentService(wire.AgentInterface):
             raise wire.NotEnrolled(user=user)
         else:
             records = []
-        wait = agent.lockout.wait(subject)
+        wait = agent.lockout.wait(subject) or (agent.lockout.wait(SPOOF) if judged else None)
         if wait is not None:
             self._tell(MonitorEvent.locked_out, user)
             raise wire.LockedOut(retry_after_ms=None if wait.seconds is None else math.ceil(wait.seconds * 1000))
-        return attempts.Attempt(agent.extractor, agent.roster, records, agent.lockout, subject)
-
-    def _locked_until(self, record: Record) -> int | None:
-        """When a user's wait ends, in microseconds since the epoch; the end of time where only a reset ends it."""
-        wait = self._agent.lockout.wait(record.header.record_id.hex())
-        if wait is None:
-            return None
-        return _NEVER_USEC if wait.seconds is None else time.time_ns() // 1000 + int(wait.seconds * 1e6)
+        return attempts.Attempt(agent.extractor, agent.roster, records, agent.lockout, subject, judged=judged)
 
     def _audience(self, challenge: str | None, audience: str | None) -> tuple[bytes, str] | None:
         if challenge is None and audience is None:
@@ -306,14 +318,7 @@ class AgentService(wire.AgentInterface):
         if not self._agent.policy.allows_audience(self._peer, audience):
             self._agent.audit.refused(self._peer, None, "sign for that audience")
             raise wire.PermissionDenied(action="sign for that audience")
-        try:
-            nonce = base64.b64decode(challenge, validate=True)
-        except ValueError:
-            raise wire.InvalidArgument(parameter="challenge", problem="is not base64") from None
-        if not MIN_CHALLENGE_BYTES <= len(nonce) <= MAX_CHALLENGE_BYTES:
-            bounds = f"has {len(nonce)} bytes, not {MIN_CHALLENGE_BYTES} to {MAX_CHALLENGE_BYTES}"
-            raise wire.InvalidArgument(parameter="challenge", problem=bounds)
-        return nonce, audience
+        return replies.challenge(challenge), audience
 
     def _matched(self, match: Match, signed_for: tuple[bytes, str] | None) -> wire.VerifyReply:
         user = match.record.header.user
@@ -365,7 +370,9 @@ class AgentService(wire.AgentInterface):
         self._agent.audit.tell(event, self._peer, user, reason)
         self._agent.signals.event(event)
 
-    async def _told(self, reports: AsyncGenerator[_REPORT], user: str | None) -> AsyncGenerator[_REPORT]:
+    async def _told(
+        self, reports: AsyncGenerator[_REPORT], user: str | None, watch: Watch | None = None
+    ) -> AsyncGenerator[_REPORT]:
         """Pass reports on, and turn a job's end into the socket's errors."""
         try:
             async with aclosing(reports):
@@ -375,7 +382,7 @@ class AgentService(wire.AgentInterface):
         except BusyError:
             raise wire.Busy from None
         except DeadlineError:
-            self._tell(MonitorEvent.verify_timeout, user)
+            self._tell(MonitorEvent.verify_timeout, user, "" if watch is None else watch.reason)
             raise wire.Timeout from None
         except StoppedError:
             raise wire.Cancelled from None
@@ -384,7 +391,3 @@ class AgentService(wire.AgentInterface):
         except CameraError as error:
             self._tell(MonitorEvent.camera_fault, None, str(error))
             raise wire.CameraUnavailable(reason=words.CameraReason[error.fault.value], detail=str(error)) from error
-
-
-def _not_added(reason: str) -> wire.EnrollReply:
-    return {"result": words.EnrollResult.enroll_failed, "reason": reason}

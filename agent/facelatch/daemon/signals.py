@@ -8,7 +8,8 @@ import threading
 from typing import Final
 
 from facelatch.camera import Camera, Frame
-from facelatch.daemon.attempts import Looked, OtherPose, Retry
+from facelatch.daemon.attempts import Broken, Looked, OtherPose, Retry
+from facelatch.daemon.liveness import Turn
 from facelatch.errors import IndicatorError
 from facelatch.hardware.indicator import (
     DARK,
@@ -112,9 +113,9 @@ class Signals:
                 return LOOKING
             case Looked(remaining=int(remaining)):
                 return stage(self._frames - remaining, self._frames)
-            case Retry():
+            case Retry() | Broken():
                 return LOOK_AGAIN
-            case OtherPose():
+            case OtherPose() | Turn():
                 return TURN_HEAD
             case _:
                 return None

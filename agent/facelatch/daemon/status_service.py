@@ -31,7 +31,7 @@ class StatusService(wire.StatusInterface):
             "ready": True,
             "users": len(agent.roster),
             "camera": self._camera(),
-            "liveness": words.Liveness.off if agent.live_camera else words.Liveness.not_evaluated,
+            "liveness": agent.liveness,
             "components": [
                 wire.Component("device", words.ComponentState.ok, f"id {agent.device_id.hex()}"),
                 self._device_key(),

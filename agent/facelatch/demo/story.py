@@ -47,8 +47,8 @@ and noise. So this shows that it works, and says nothing of how accurate it is. 
 passed on is at hand: the stranger is the same portrait, warped until the encoder sees somebody else."""
 
 _CAVEAT = """\
-Not protected against: a photograph of the owner opens it. This version has no liveness check yet, and the agent
-was shown nothing but photographs just now. The device key lies in a file, beside the record that it protects."""
+Not shown: liveness. The agent was shown nothing but photographs just now, and in a replay it cannot ask for more; of
+a camera it requires a live face. The device key lies in a file, beside the record that it protects."""
 
 
 def tell(*, keep: bool = False) -> bool:

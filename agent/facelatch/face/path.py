@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from facelatch.face.alignment import align
 from facelatch.face.detector import Detector, Floats, Image
 from facelatch.face.encoder import Fusion
+from facelatch.face.liveness import AntiSpoof
 from facelatch.face.mesh import Mesh
 from facelatch.face.pose import STRAIGHT, Attitude, attitude
 from facelatch.face.quality import Hint, Limits, judge_crop, judge_landmarks, judge_place
@@ -22,11 +23,15 @@ class Look:
             a sum of them.
         hint: why it does not, or None when it does.
         attitude: how the head is held; of no meaning when the frame does not count.
+        points: (468, 3) float32, as ``Landmarks.points``, or None when the frame does not count.
+        live: log-odds that this is a face and not a picture of one, or None where that is not judged.
     """
 
     embedding: Floats | None = None
     hint: Hint | None = None
     attitude: Attitude = STRAIGHT
+    points: Floats | None = None
+    live: float | None = None
 
 
 class FacePath:
@@ -37,13 +42,22 @@ class FacePath:
         mesh: finds the points that it is aligned by.
         encoder: turn the aligned crop into an embedding.
         limits: the quality gate's bounds.
+        anti_spoof: tells faces from pictures of them; None judges nothing. It may be exchanged between looks.
     """
 
-    def __init__(self, detector: Detector, mesh: Mesh, encoder: Fusion, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        mesh: Mesh,
+        encoder: Fusion,
+        limits: Limits | None = None,
+        anti_spoof: AntiSpoof | None = None,
+    ) -> None:
         self._detector = detector
         self._mesh = mesh
         self._encoder = encoder
         self._limits = limits or Limits()
+        self.anti_spoof = anti_spoof
 
     def look(self, image: Image) -> Look:
         """Look at one (H, W, 3) uint8 RGB frame."""
@@ -57,4 +71,5 @@ class FacePath:
         hint = judge_crop(crop, self._limits) or judge_landmarks(landmarks, self._limits)
         if hint is not None:
             return Look(hint=hint)
-        return Look(embedding=self._encoder(crop), attitude=attitude(faces[0].points))
+        live = None if self.anti_spoof is None else self.anti_spoof(image, landmarks.points)
+        return Look(self._encoder(crop), None, attitude(faces[0].points), landmarks.points, live)

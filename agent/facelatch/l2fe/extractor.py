@@ -15,6 +15,7 @@ from facelatch.l2fe import keys
 from facelatch.l2fe.decoder import Decoder
 from facelatch.l2fe.lattice import Integers, Random
 from facelatch.l2fe.parameters import ParameterSet
+from facelatch.l2fe.population import expected
 from facelatch.l2fe.rotation import SEED_BYTES, rotation
 
 Floats = npt.NDArray[np.float64]
@@ -155,7 +156,7 @@ class Extractor:
         p = self.parameters
         if not sketches:
             return []
-        y = self.project(embedding)
+        y = self.expect(embedding)
         targets = np.stack([sketch.c - p.scale * (rotation(sketch.seed, p.k) @ y) for sketch in sketches])
         radius = p.radius(len(sketches) if users is None else users, early=early)
         near = self._decoder(targets, radius * p.scale, MAX_CANDIDATES)
@@ -204,6 +205,14 @@ class Extractor:
         if not np.all(np.isfinite(x)) or abs(float(np.linalg.norm(x)) - 1) > _UNIT_TOLERANCE or np.ptp(x) == 0:
             raise EmbeddingError("the embedding has no direction", remedy)
         return self.parameters.projection(x)
+
+    def expect(self, embedding: npt.ArrayLike) -> Floats:
+        """Return the enrolment vector, (k,), that an attempt's checked embedding lets one expect.
+
+        Raises:
+            EmbeddingError: as ``project``.
+        """
+        return expected(self.project(embedding), self.parameters.spread)
 
     def _stretch(self, point: Integers, seed: bytes, salt: bytes, context: Context) -> bytes:
         binding = (self.parameters.digest, context.user, context.record_id, seed)

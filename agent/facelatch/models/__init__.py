@@ -20,6 +20,7 @@ DETECTOR: Final = "detector.tflite"
 MESH: Final = "mesh.tflite"
 ENCODER: Final = "encoder.tflite"
 SECOND_ENCODER: Final = "encoder-512.tflite"
+ANTI_SPOOF: Final = "anti-spoof.tflite"
 
 MODELS_DIR: Final = Path(__file__).parent
 MANIFEST_NAME: Final = "manifest.json"
@@ -83,7 +84,7 @@ def read_model(name: str, directory: Path = MODELS_DIR) -> bytes:
     """The bytes of one model, checked against the manifest of the installed package.
 
     Args:
-        name: ``DETECTOR``, ``MESH``, ``ENCODER`` or ``SECOND_ENCODER``.
+        name: ``DETECTOR``, ``MESH``, ``ENCODER``, ``SECOND_ENCODER`` or ``ANTI_SPOOF``.
         directory: where the file is, if not in the package.
 
     Raises:

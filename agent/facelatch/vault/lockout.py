@@ -29,6 +29,9 @@ from facelatch.vault.key_ring import KeyRing
 DEVICE = "device"
 """Subject of attempts that name nobody."""
 
+SPOOF = "spoof"
+"""Subject of attempts that showed a picture of a face, whomever they named."""
+
 FREE_FAILURES = 5
 """Failures in a row that cost nothing but their count (NIST SP 800-63B, Android CDD 7.3.10)."""
 
@@ -41,6 +44,10 @@ _LONGEST_WAIT = 3600.0
 # A door that strangers try all day still opens for its owner within half a minute.
 _FIRST_DEVICE_WAIT = 2.0
 _LONGEST_DEVICE_WAIT = 30.0
+# Whoever holds pictures up in a loop gets a dozen tries an hour; whoever did so at the owner's door costs the owner
+# five minutes of face unlock, and no more.
+_LONGEST_SPOOF_WAIT = 300.0
+_WAITS = {DEVICE: (_FIRST_DEVICE_WAIT, _LONGEST_DEVICE_WAIT), SPOOF: (_FIRST_WAIT, _LONGEST_SPOOF_WAIT)}
 
 _MAGIC = b"FLL\x01"
 # 1024 records of some 60 bytes each.
@@ -117,12 +124,12 @@ class Lockout:
         self._counts = self._load(ring)
 
     def wait(self, subject: str) -> Wait | None:
-        """Say what an attempt of that subject (a record id or ``DEVICE``) must wait for, or None."""
+        """Say what an attempt of that subject (a record id, ``DEVICE`` or ``SPOOF``) must wait for, or None."""
         with self._lock:
             count = self._counts.get(subject)
         if count is None:
             return None
-        if subject != DEVICE and count.failures >= MAX_FAILURES:
+        if subject not in _WAITS and count.failures >= MAX_FAILURES:
             return Wait(None)
         left = count.until - self._clock.now()
         return Wait(left) if left > 0 else None
@@ -209,6 +216,6 @@ def delay(subject: str, failures: int) -> float:
     """Seconds to wait after that many failures in a row: none, then doubling up to a longest."""
     if failures < FREE_FAILURES:
         return 0.0
-    first, longest = (_FIRST_DEVICE_WAIT, _LONGEST_DEVICE_WAIT) if subject == DEVICE else (_FIRST_WAIT, _LONGEST_WAIT)
+    first, longest = _WAITS.get(subject, (_FIRST_WAIT, _LONGEST_WAIT))
     doublings: int = failures - FREE_FAILURES
     return min(first * 2.0**doublings, longest)
