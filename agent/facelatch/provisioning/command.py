@@ -73,7 +73,7 @@ def main(
 
 
 def _new_key(system: System, kind: str, given: TextIO | None) -> keys.VolumeKey:
-    """Get what is to open the volume, before anything is done to it: firmware may refuse, a person change their mind."""
+    """Get what is to open the volume before anything is done to it: firmware may refuse, people change their minds."""
     if kind == "rpi-fw-crypto":
         return keys.firmware(keys.firmware_key(system))
     if kind == "tpm2" or system.dry:
