@@ -18,6 +18,7 @@ from tests.story.root import StoryError
 from tests.story.scene import HARDWARE, PINS, SERVICE, SOCKETS, Story, require
 
 _STANDIN = ("env", "PYTHONPATH=/usr/lib/facelatch", "python3", "-u", "-m", "facelatch.hardware.standin")
+_LINK = "/run/pins-by-class"
 _TAP_S = 0.2
 _PASSWORD = "correct horse"  # noqa: S105 - of an account in a container
 _PAM_SERVICE = "facelatch-story"
@@ -73,14 +74,16 @@ class Pins:
 @contextmanager
 def _wired(story: Story, pulse: float) -> Iterator[Pins]:
     machine = story.machine
-    machine.must("rm", "--recursive", "--force", PINS)
+    machine.must("rm", "--recursive", "--force", PINS, _LINK)
     machine.must("mkdir", PINS)
+    machine.must("ln", "--symbolic", PINS, _LINK)
     with machine.during(*_STANDIN, "make", PINS) as kernel:
         assert kernel.stdout is not None
         pins = Pins(machine.seen(PINS), kernel.stdout)
         pins.hears("made")
         machine.must("chown", "--recursive", "facelatch", PINS)
-        story.drop_in("pins", f"[Service]\nReadWritePaths={PINS}\n")
+        # By a link, as /sys/class/leds has them: the unit must let the agent write to where it leads.
+        story.drop_in("pins", f"[Service]\nReadWritePaths=-{_LINK}\n")
         story.configure(more=HARDWARE.format(pulse=pulse))
         story.restart()
         machine.must("facelatch", "arm")
@@ -142,6 +145,7 @@ def logs_in(story: Story) -> None:
     require(not authenticates(story), "a face logs in without an agent")
     require(authenticates(story, _PASSWORD), "without an agent the password does not log in")
     machine.must("systemctl", "start", *SOCKETS)
+    story.verify()
 
 
 def authenticates(story: Story, password: str = "") -> bool:

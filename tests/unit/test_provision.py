@@ -151,11 +151,27 @@ def test_a_real_volume_opens_by_its_keys_and_no_longer_by_the_first(volume: Path
     format_volume(MACHINE, volume, AES, now.encode())
     assert examine(MACHINE, volume) is Content.UNFINISHED
     keys.passphrase(PHRASE).enroll(MACHINE, volume, now)
-    keys.firmware(lambda _: bytes(range(32))).enroll(MACHINE, volume, now)
+    keys.firmware(bytes(range(32))).enroll(MACHINE, volume, now)
     MACHINE.run("cryptsetup", "luksRemoveKey", "--batch-mode", "--key-file=-", str(volume), given=now.encode())
     MACHINE.run("cryptsetup", "config", f"--label={LABEL}", str(volume))
     assert examine(MACHINE, volume) is Content.OURS
     assert [_opens(volume, key) for key in (PHRASE.encode(), bytes(range(32)), now.encode())] == [True, True, False]
+
+
+@needs_cryptsetup
+def test_where_the_firmware_refuses_the_volume_stays_as_it_is(
+    volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may make a volume")
+    monkeypatch.setenv("PATH", "/usr/sbin:/usr/bin")  # where no Pi's tool is
+    monkeypatch.setattr(keys.firmware_key, "__defaults__", (tmp_path / "salt",))
+    before = _digest(volume)
+    result = _provision("--volume", str(volume), "--key", "rpi-fw-crypto", etc=tmp_path)
+    assert result.exit_code == 2
+    assert "rpi-fw-crypto is not installed" in result.output
+    assert _digest(volume) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["volume"]
 
 
 @needs_cryptsetup

@@ -14,6 +14,7 @@ from facelatch.cli.options import told
 from facelatch.provisioning import keys, tables
 from facelatch.provisioning.system import ProvisionError, System
 from facelatch.provisioning.volume import LABEL, Content, choose_cipher, examine, format_volume, uuid_of
+from facelatch.vault.device_key import KEY_BYTES
 from facelatch.vault.files import write_durably
 
 _ETC = Path("/etc")
@@ -63,7 +64,7 @@ def main(
     if content is Content.OURS:
         key = _key_of_tables(kind)
     else:
-        key = _new_key(kind, passphrase_file, dry=dry)
+        key = _new_key(system, kind, passphrase_file)
         _make(system, volume, key, recovery=not no_recovery_key)
     _enter(system, volume, key, etc)
     click.echo(
@@ -71,10 +72,11 @@ def main(
     )
 
 
-def _new_key(kind: str, given: TextIO | None, *, dry: bool) -> keys.VolumeKey:
-    if kind != "passphrase":
-        return _key_of_tables(kind)
-    if dry:
+def _new_key(system: System, kind: str, given: TextIO | None) -> keys.VolumeKey:
+    """Get what is to open the volume before anything is done to it: firmware may refuse, people change their minds."""
+    if kind == "rpi-fw-crypto":
+        return keys.firmware(keys.firmware_key(system))
+    if kind == "tpm2" or system.dry:
         return _key_of_tables(kind)
     phrase = (
         given.read().rstrip("\n") if given else click.prompt("Passphrase", hide_input=True, confirmation_prompt=True)
@@ -83,11 +85,11 @@ def _new_key(kind: str, given: TextIO | None, *, dry: bool) -> keys.VolumeKey:
 
 
 def _key_of_tables(kind: str) -> keys.VolumeKey:
-    """Return what crypttab needs of a key; a passphrase is not asked for again."""
+    """Return what crypttab needs of a key, for a volume that has it already."""
     if kind == "tpm2":
         return keys.tpm2()
     if kind == "rpi-fw-crypto":
-        return keys.firmware(keys.firmware_key)
+        return keys.firmware(bytes(KEY_BYTES))
     return keys.passphrase("x" * keys.LEAST_PASSPHRASE)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facelatch.provisioning.system import ProvisionError, System
+from facelatch.vault.device_key import KEY_BYTES
 from facelatch.vault.key_firmware import FirmwareKey
 
 SALT = Path("/etc/facelatch/volume.salt")
@@ -49,11 +50,11 @@ def tpm2() -> VolumeKey:
     return VolumeKey(enroll, options="tpm2-device=auto")
 
 
-def firmware(ask_firmware: Callable[[System], bytes]) -> VolumeKey:
-    """A key that the Pi's firmware derives from its one-time memory."""
+def firmware(key: bytes) -> VolumeKey:
+    """A key that the Pi's firmware derives from its one-time memory; 32 bytes, as ``firmware_key`` gives it."""
 
     def enroll(system: System, volume: Path, now: str) -> None:
-        add_key(system, volume, now, ask_firmware(system), stretched=False)
+        add_key(system, volume, now, key, stretched=False)
 
     return VolumeKey(enroll, str(KEY_FILE), "keyfile-erase", "facelatch-volume-key.service")
 
@@ -95,6 +96,6 @@ def firmware_key(system: System, salt: Path = SALT) -> bytes:
         DeviceKeyError: the firmware does not answer, or its one-time memory holds no key.
     """
     if system.dry:
-        return bytes(32)
+        return bytes(KEY_BYTES)
     key = FirmwareKey.load(salt) if salt.exists() else FirmwareKey.create(salt)
     return key.derive(_LABEL)
