@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from click.testing import CliRunner, Result
@@ -83,7 +85,7 @@ def test_before_the_agent_has_a_state_there_is_nothing_to_arm(state: Path, journ
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_others_may_not(state: Path, journal: socket.socket) -> None:
-    for folder in (state.parent, *list(state.parent.parents)[:2]):
+    for folder in itertools.takewhile(lambda folder: folder != Path(gettempdir()), state.parents):
         folder.chmod(0o755)
     os.seteuid(NOBODY)
     try:

