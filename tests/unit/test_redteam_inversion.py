@@ -195,7 +195,7 @@ def result(name: str, embedding: bool, picture: bool, count: int = 400) -> resul
 
 @pytest.mark.parametrize("blunt", [None, 0, 1, 2])
 def test_controls_that_do_not_bite_are_told(blunt: int | None) -> None:
-    found = [result("plain", blunt != 0, blunt != 1), result("l2fe_weak", True, blunt != 2)]
+    found = [result("plain", blunt != 0, blunt != 1), result("l2fe_weak", blunt != 2, True)]
     assert [control.bites for control in attack.controls(found, 0.001)] == [number != blunt for number in range(3)]
 
 
