@@ -74,14 +74,14 @@ class Story:
         self.machine.must("systemctl", "reset-failed", SERVICE)
         self.machine.must("systemctl", "restart", SERVICE)
 
-    def drop_in(self, name: str, text: str) -> None:
-        """Change the agent's unit as an administrator would."""
-        self.machine.write(f"/etc/systemd/system/{SERVICE}.d/{name}.conf", text)
+    def drop_in(self, name: str, text: str, unit: str = SERVICE) -> None:
+        """Change a unit as an administrator would."""
+        self.machine.write(f"/etc/systemd/system/{unit}.d/{name}.conf", text)
         self.machine.must("systemctl", "daemon-reload")
 
-    def without_drop_ins(self) -> None:
+    def without_drop_ins(self, unit: str = SERVICE) -> None:
         """Take the changes back."""
-        self.machine.must("rm", "--recursive", f"/etc/systemd/system/{SERVICE}.d")
+        self.machine.must("rm", "--recursive", f"/etc/systemd/system/{unit}.d")
         self.machine.must("systemctl", "daemon-reload")
 
     @property

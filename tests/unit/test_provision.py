@@ -7,7 +7,12 @@ import hashlib
 import os
 import secrets
 import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from click.testing import CliRunner, Result
@@ -156,6 +161,40 @@ def test_a_real_volume_opens_by_its_keys_and_no_longer_by_the_first(volume: Path
     MACHINE.run("cryptsetup", "config", f"--label={LABEL}", str(volume))
     assert examine(MACHINE, volume) is Content.OURS
     assert [_opens(volume, key) for key in (PHRASE.encode(), bytes(range(32)), now.encode())] == [True, True, False]
+
+
+@contextmanager
+def _software_tpm(folder: Path) -> Iterator[str]:
+    """A TPM2 in software; gives the name by which systemd finds it."""
+    program = shutil.which("swtpm")
+    if program is None or shutil.which("systemd-cryptenroll") is None:
+        pytest.skip("swtpm and systemd-cryptenroll are not installed")
+    folder.mkdir()
+    at = folder / "s"
+    command = [program, "socket", "--tpm2", f"--tpmstate=dir={folder}", "--flags=startup-clear"]
+    command += [f"--server=type=unixio,path={at}", f"--ctrl=type=unixio,path={at}.ctrl"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as tpm:  # noqa: S603 - our own arguments
+        try:
+            while not at.exists():
+                assert tpm.poll() is None
+                time.sleep(0.01)
+            yield f"swtpm:path={at}"
+        finally:
+            tpm.kill()
+
+
+@needs_cryptsetup
+def test_a_tpm_gets_a_key_of_its_own(volume: Path) -> None:
+    with TemporaryDirectory(prefix="facelatch-") as folder, _software_tpm(Path(folder, "tpm")) as device:
+        now = secrets.token_hex(32)
+        format_volume(MACHINE, volume, AES, now.encode())
+        try:
+            keys.tpm2(device).enroll(MACHINE, volume, now)
+        except ProvisionError as error:
+            if "not supported" in str(error).lower() or "libtss2" in str(error):
+                pytest.skip("libtss2-tcti-swtpm0 is not installed")
+            raise
+    assert "systemd-tpm2" in MACHINE.ask("cryptsetup", "luksDump", str(volume))[1]
 
 
 @needs_cryptsetup

@@ -40,11 +40,11 @@ class VolumeKey:
     unit: str | None = None
 
 
-def tpm2() -> VolumeKey:
-    """A key sealed to this machine's TPM2 and the state of its secure boot (PCR 7)."""
+def tpm2(device: str = "auto") -> VolumeKey:
+    """A key sealed to this machine's TPM2 and the state of its secure boot (PCR 7), where its firmware measures one."""
 
     def enroll(system: System, volume: Path, now: str) -> None:
-        command = ("systemd-cryptenroll", "--tpm2-device=auto", "--tpm2-pcrs=7", str(volume))
+        command = ("systemd-cryptenroll", f"--tpm2-device={device}", "--tpm2-pcrs=7", str(volume))
         system.run(*command, secrets={"PASSWORD": now})
 
     return VolumeKey(enroll, options="tpm2-device=auto")
