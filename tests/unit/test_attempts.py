@@ -7,12 +7,13 @@ import threading
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from facelatch import parameters
+from facelatch.camera import Camera
 from facelatch.daemon import attempts
 from facelatch.daemon.attempts import (
     Duplicate,
@@ -28,9 +29,9 @@ from facelatch.daemon.attempts import (
 )
 from facelatch.daemon.liveness import Turn, Watch
 from facelatch.daemon.roster import OvertakenError, Roster
-from facelatch.daemon.worker import DeadlineError, Session, StoppedError
+from facelatch.daemon.worker import DeadlineError, Session, StoppedError, Worker
 from facelatch.errors import RecordCorruptError, RecordKeyError, StorageError
-from facelatch.face.path import Look
+from facelatch.face.path import FacePath, Look
 from facelatch.face.quality import Hint
 from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Candidate, Extractor
@@ -60,6 +61,7 @@ class Script(Session[Any]):
         self._script = looks
         self._timeout = timeout
         self._stop = threading.Event()
+        self._worker = Worker(cast(Camera, None), cast(FacePath, None))  # which counts how far it comes
 
     def looks(self) -> Generator[Look]:
         try:

@@ -284,4 +284,4 @@ def test_the_command_attacks_every_form(crowd: Path, tmp_path: Path) -> None:
     assert figures["l2fe"]["asr_embedding"] < figures["plain"]["asr_embedding"]
     html = (page / "index.html").read_text()
     # Each target beside what was drawn from five forms, from ours twice, and from the control.
-    assert html.count("data:image/jpeg") == 4 * 8
+    assert html.count("data:image/jpeg") == 6 * 8

@@ -23,8 +23,6 @@ from tools.redteam.part import Control, Job, Outcome
 # What the paper's own attack reached, and a picture that succeeds "far" more often than another's face.
 _GOAL = 0.89
 _FAR_ABOVE = 0.5
-# Cell of the record weakened on purpose, by the largest deviation of a coordinate over people.
-_WIDE = 16.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,8 @@ class Scale:
         crops: pictures the attacker learns to draw from.
         records: that the regressor is trained on.
         weak: records made weak on purpose.
+        wide: cell of those, by the largest deviation of a coordinate over known people. A model fitted to a handful
+            says little of how others differ: then more.
         others: other faces that are tried on each target, for the baseline.
         steps: down the gradient.
         batch: pictures drawn at a time.
@@ -46,6 +46,7 @@ class Scale:
     crops: int = 3000
     records: int = 600
     weak: int = 48
+    wide: float = 16.0
     others: int = 200
     steps: int = STEPS
     batch: int = BATCH
@@ -53,7 +54,7 @@ class Scale:
 
 
 # So few pairs of people tell no small share of false accepts, and so few eigenfaces take more steps.
-_QUICK = Scale(targets=4, crops=120, records=12, weak=4, others=20, steps=14, batch=4, far=0.1)
+_QUICK = Scale(targets=6, crops=120, records=12, weak=6, wide=64.0, others=20, steps=14, batch=6, far=0.1)
 
 
 def any_guess(ask: Callable[[Floats, Floats], Flags], guesses: Floats, whose: Floats) -> Flags:
@@ -121,7 +122,7 @@ def invert(job: Job) -> Outcome:
 
     several = targets.several
     looks, again = known.several.enrolled, known.several.others
-    weak = replace(job.split.parameters, scale=_weak_scale(job, known))
+    weak = replace(job.split.parameters, scale=_weak_scale(job, known, scale.wide))
     tried: list[tuple[str, forms.Form[Any], Targets]] = [
         ("plain", forms.Plain(), several),
         ("mrp", forms.RandomProjection(prior), several),
@@ -154,10 +155,10 @@ def _prepare(job: Job, targets: Targets, scale: Scale, rng: np.random.Generator)
     return attacker, people.crops(first, "Cutting out targets")
 
 
-def _weak_scale(job: Job, known: Targets) -> float:
+def _weak_scale(job: Job, known: Targets, wide: float) -> float:
     """Return a D so small that a cell is wider than faces differ."""
     p = job.split.parameters
-    return p.lattice.side / (_WIDE * float(p.projection(known.enrolled).std(axis=0).max()))
+    return p.lattice.side / (wide * float(p.projection(known.enrolled).std(axis=0).max()))
 
 
 def controls(found: list[Result], baseline: float) -> list[Control]:
