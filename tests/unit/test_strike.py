@@ -161,3 +161,27 @@ def test_one_that_cannot_open_says_so_and_stays_armed(state: Path) -> None:
         assert latch.armed
 
     scenario(steps)
+
+
+def test_the_agents_end_while_it_begins_to_open_locks_it_all_the_same(state: Path) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    class Slow(Counted):
+        async def open(self) -> None:
+            await super().open()
+            begun.set()
+            await go.wait()
+
+    async def steps() -> None:
+        latch = Strike(Slow(("/bin/sleep", "600"), [], 600), LatchConfig(pulse=600, gap=GAP), state, Audit())
+        opening = asyncio.create_task(latch.open(PEER, "anna"))
+        await begun.wait()
+        opening.cancel()  # as the agent's end does with whoever asked
+        ending = asyncio.create_task(latch.close(PEER))
+        await asyncio.sleep(0)
+        assert latch.latch.is_open()
+        go.set()
+        await ending
+        assert not latch.latch.is_open()
+
+    scenario(steps)

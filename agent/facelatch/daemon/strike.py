@@ -52,6 +52,7 @@ class Strike:
         self._audit = audit
         self._turn = asyncio.Lock()
         self._rested = 0.0
+        self._opening: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         try:
             latch.prepare()
@@ -86,10 +87,14 @@ class Strike:
             self.require_armed()
             self._rested = time.monotonic() + self._config.pulse + self._config.gap
             # Whoever asked may hang up: what has begun to open is watched all the same.
-            await asyncio.shield(asyncio.create_task(self._open(peer, user)))
+            self._opening = asyncio.create_task(self._open(peer, user))
+            await asyncio.shield(self._opening)
 
     async def close(self, peer: Peer) -> None:
         """Lock it now, at the end of the agent."""
+        if self._opening is not None:
+            # Between the pulse's beginning and the watch over it there is nothing to be cancelled yet.
+            await asyncio.wait([self._opening])
         if self._watching is None or self._watching.done():
             return
         self._watching.cancel()
