@@ -99,7 +99,7 @@ def test_a_hold_enrols_nobody_by_itself(agent_with_anna: Agent, bench: Bench) ->
     agent = agent_with_anna
     start_armed(agent)
     bench.touch()  # anna is no administrator
-    told(agent, "verify_match")
+    told(agent, "latch_closed")  # before that, the button is still busy with the press
     bench.shows(DARK)
     agent.show("stranger")
     bench.touch(HOLD)
@@ -153,7 +153,7 @@ def test_set_up_enrols_and_ends_with_arming(idle_agent: Agent) -> None:
         agent.start()
         assert agent.cli("set-up", "--config", str(agent.config)).returncode == 0
         bench.touch(HOLD)
-        told(agent, "enrolled")
+        bench.shows(DONE)
         assert users(agent) == ["guest-1"]
         bench.shows(DARK)
         agent.show("stranger")
@@ -250,6 +250,7 @@ def test_a_reset_forgets_everyone_and_gives_nothing(agent_with_anna: Agent) -> N
         start_armed(agent)
         assert agent.cli("set-up", "--config", str(agent.config)).returncode == 0
         bench.touch(RESET)
+        bench.shows(DONE)
         told(agent, "removed")
         told(agent, "reset")
         assert users(agent) == []
@@ -265,6 +266,7 @@ def test_a_button_that_was_jammed_does_nothing(agent_with_anna: Agent) -> None:
         start_armed(agent)
         bench.touch(JAMMED)
         bench.touch()  # it is read in order, so this one is seen after it
+        bench.shows(DONE)
         told(agent, "verify_match")
         assert users(agent) == ["anna"]
         assert "audit: reset" not in agent.log
