@@ -40,7 +40,7 @@ _JAMMED_HOLDS = 12
 
 
 def ourselves() -> Peer:
-    """Return the agent as the peer that acts for the button."""
+    """Return the agent as the peer that acts for whoever is at the door."""
     return Peer(os.getpid(), os.geteuid(), os.getegid(), frozenset())
 
 
@@ -126,8 +126,7 @@ class Door:
 
     async def _verify(self) -> None:
         """Let in whoever is known; an administrator opens the window for an enrolment."""
-        opening = self._agent.strike is not None or None
-        last = await self._follow(self._service.Verify(open_latch=opening))
+        last = await let_in(self._agent, self._service)
         if last.get("result") is not VerifyResult.verify_match:
             return
         record = self._agent.roster.get(last["user"])
@@ -146,7 +145,7 @@ class Door:
         name = next(name for number in count(1) if agent.roster.get(name := f"guest-{number}") is None)
         self._rights.granted = frozenset({Action.ENROLL})
         try:
-            await self._follow(self._service.Enroll(user=name))
+            await follow(agent, self._service.Enroll(user=name))
         finally:
             self._rights.granted = frozenset()
 
@@ -166,19 +165,26 @@ class Door:
         finally:
             self._rights.granted = frozenset()
 
-    async def _follow(self, replies: AsyncIterator[Any]) -> dict[str, Any]:
-        """Follow a request to its end; an error is told as a refusal, and ends it without a reply."""
-        last: dict[str, Any] = {}
-        try:
-            async with aclosing(cast(Any, replies)) as stream:
-                async for reply in stream:
-                    last = reply
-        except wire.LockedOut:
-            return {}  # which has a pattern of its own
-        except VarlinkErrorReply:
-            self._agent.signals.result(REFUSED)
-            return {}
-        return last
+
+async def let_in(agent: Agent, service: AgentService) -> dict[str, Any]:
+    """Look for whoever is known, and open the latch, if there is one; return the last reply, as ``follow`` does."""
+    opening = agent.strike is not None or None
+    return await follow(agent, service.Verify(open_latch=opening))
+
+
+async def follow(agent: Agent, replies: AsyncIterator[Any]) -> dict[str, Any]:
+    """Follow a request to its end; an error is told as a refusal, and ends it without a reply."""
+    last: dict[str, Any] = {}
+    try:
+        async with aclosing(cast(Any, replies)) as stream:
+            async for reply in stream:
+                last = reply
+    except wire.LockedOut:
+        return {}  # which has a pattern of its own
+    except VarlinkErrorReply:
+        agent.signals.result(REFUSED)
+        return {}
+    return last
 
 
 def _log_fault(task: asyncio.Task[None]) -> None:

@@ -11,12 +11,9 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, cast
-
-from asyncvarlink import VarlinkErrorReply
 
 from facelatch.daemon.agent import Agent
-from facelatch.daemon.door import ButtonRights, ourselves
+from facelatch.daemon.door import ButtonRights, let_in, ourselves
 from facelatch.daemon.service import AgentService
 from facelatch.daemon.signals import RESULT_SECONDS
 from facelatch.daemon.worker import BusyError, DeadlineError, Session, StoppedError
@@ -30,7 +27,7 @@ _AGAIN = 2.0
 _WATCH = 600.0
 
 
-def waits(session: Session[bool], seconds: float, *, empty_first: bool, pause: float = _PAUSE) -> bool:
+def waits(session: Session[bool], seconds: float, *, empty_first: bool) -> bool:
     """Look until someone stays in view for so many seconds; with ``empty_first`` only once nobody was for as long.
 
     A look without a usable face, of one who walks by or looks away, begins the count anew.
@@ -51,7 +48,7 @@ def waits(session: Session[bool], seconds: float, *, empty_first: bool, pause: f
             if empty:
                 return True
             empty, since = True, None
-        session.pause(pause)
+        session.pause(_PAUSE)
     return False
 
 
@@ -74,7 +71,7 @@ class Presence:
             try:
                 if not await self._someone_waits(after=tried):
                     continue
-                await self._verify()
+                await let_in(self._agent, self._service)
             except DeadlineError:
                 continue
             except CameraError:
@@ -96,12 +93,3 @@ class Presence:
             async for report in reports:
                 found = report
         return found
-
-    async def _verify(self) -> None:
-        opening = self._agent.strike is not None or None
-        try:
-            async with aclosing(cast(Any, self._service.Verify(open_latch=opening))) as replies:
-                async for _ in replies:
-                    pass
-        except VarlinkErrorReply:
-            pass  # told in the log, to those who watch and by the indicator
