@@ -15,10 +15,10 @@ from facelatch.cli.options import told
 from tests.pictures import make_scenes
 from tests.story.chapters import CHAPTERS
 from tests.story.machine import booted
-from tests.story.root import debian_root, require_able
 from tests.story.scene import Story
 from tools.build_package.__main__ import build
 from tools.build_package.suites import SUITES
+from tools.debian import Debian, require_able
 
 
 @click.command()
@@ -26,10 +26,10 @@ from tools.build_package.suites import SUITES
 @told
 def main(suite: str) -> None:
     """Tell the whole story on a Debian release; needs root, and a network for the first time."""
-    require_able()
+    require_able(("debootstrap", "systemd-nspawn", "nsenter"), ("debootstrap", "systemd-container"))
     # Ended from outside, it ends its container, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    root = debian_root(suite)
+    root = Debian(suite, suite, ("pamtester",)).root()
     with TemporaryDirectory(prefix="facelatch-story-") as folder:
         ours = Path(folder)
         ours.chmod(0o755)

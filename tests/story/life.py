@@ -14,8 +14,8 @@ from typing import IO
 from facelatch.hardware import standin
 from facelatch.vault.lockout import FREE_FAILURES
 from tests.story.machine import GUARD_S
-from tests.story.root import StoryError
 from tests.story.scene import HARDWARE, PINS, SERVICE, SOCKETS, Story, require
+from tools.debian import StoryError
 
 _STANDIN = ("env", "PYTHONPATH=/usr/lib/facelatch", "python3", "-u", "-m", "facelatch.hardware.standin")
 _LINK = "/run/pins-by-class"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.story.root import StoryError
+from tools.debian import StoryError
 
 GUARD_S = 120.0
 """Nothing takes nearly as long: only a hang meets it."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.story.machine import GUARD_S, Machine
-from tests.story.root import StoryError
+from tools.debian import StoryError
 
 SERVICE = "facelatch.service"
 SOCKETS = ("facelatch-agent.socket", "facelatch-status.socket")
