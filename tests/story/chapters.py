@@ -146,7 +146,7 @@ def is_restarted_by_its_watchdog(story: Story) -> None:
     story.restart()
     before = story.pid
     story.signal("STOP")
-    story.until("the watchdog", lambda: story.pid not in ("0", before))
+    story.machine.until("the watchdog", lambda: story.pid not in ("0", before))
     machine.wait("the agent", "facelatch", "status")
     require("Watchdog timeout" in story.journal(), "it was not the watchdog")
     require(machine.must("find", "/", "-xdev", "-name", "core*", "-size", "+1M") == "", "there is a core dump")
