@@ -16,8 +16,8 @@ from tools.booted import ENVIRONMENT, Done
 from tools.debian import StoryError
 
 _PIECE = 65536
-# Often enough not to add to what is emulated, which takes seconds.
-_POLL_S = 0.05
+# What is emulated takes seconds, and every question costs some of it.
+_POLL_S = 0.2
 
 
 class Wire:
