@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tests.pictures import Picture
+from facelatch.camera.protocol import Image
 from tools.booted import Booted
 from tools.build_package.suites import Suite
 from tools.build_package.tree import ROOT
@@ -31,7 +31,7 @@ _PICAMERA2 = Suite(
 )
 _MODULES = "/usr/local/lib/python3.13/dist-packages"
 _LIBCAMERA = "/usr/lib/python3/dist-packages/libcamera/__init__.py"
-_ADAPTER = Path(__file__).parent / "guest" / "virtual_pipeline.py"
+_INSIDE = Path(__file__).parent / "inside"
 _SHOWN = "/var/lib/virtual-camera"
 _CONFIG = f"""\
 "Virtual0":
@@ -48,25 +48,30 @@ _RULE = 'SUBSYSTEM=="dma_heap", KERNEL=="system", OPTIONS+="string_escape=none",
 _QUALITY = (cv2.IMWRITE_JPEG_QUALITY, 100, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 
 
-def stage(folder: Path, scenes: dict[str, list[Picture]]) -> None:
+def stage(folder: Path, scenes: dict[str, list[Image]]) -> None:
     """Put into a folder, which is to become a disk of the machine, what ``install`` and ``show`` take from there.
 
+    Beside the pictures as the camera is to read them, which differ, it holds them as they are meant to be seen.
+
     Args:
-        folder: empty.
+        folder: for all that.
         scenes: the pictures of each, all of one size.
 
     Raises:
         PackageError: a package is not locked or cannot be had.
     """
     modules = folder / "python"
-    modules.mkdir()
+    modules.mkdir(parents=True)
     unpack(_PICAMERA2, "x86_64", ROOT / "requirements", modules)
-    shutil.copy(_ADAPTER, modules)
+    shutil.copy(_INSIDE / "virtual_pipeline.py", modules)
+    shutil.copy(_INSIDE / "eye.py", folder)
     for name, pictures in scenes.items():
-        (folder / "scenes" / name).mkdir(parents=True)
+        for kind in ("shown", "meant"):
+            (folder / kind / name).mkdir(parents=True)
         for number, picture in enumerate(pictures):
-            path = folder / "scenes" / name / f"{number}.jpg"
-            cv2.imwrite(str(path), _in_video_range(picture)[..., ::-1], _QUALITY)
+            shown = _in_video_range(picture)[..., ::-1]
+            cv2.imwrite(str(folder / "shown" / name / f"{number}.jpg"), shown, _QUALITY)
+            cv2.imwrite(str(folder / "meant" / name / f"{number}.png"), picture[..., ::-1])
 
 
 def install(machine: Booted, disk: str, size: tuple[int, int]) -> None:
@@ -90,10 +95,10 @@ def install(machine: Booted, disk: str, size: tuple[int, int]) -> None:
 def show(machine: Booted, disk: str, scene: str) -> None:
     """Have the camera show a scene; libcamera reads the pictures when it is started."""
     machine.must("rm", "--recursive", "--force", _SHOWN)
-    machine.must("cp", "--recursive", f"{disk}/scenes/{scene}", _SHOWN)
+    machine.must("cp", "--recursive", f"{disk}/shown/{scene}", _SHOWN)
 
 
-def _in_video_range(picture: Picture) -> Picture:
+def _in_video_range(picture: Image) -> Image:
     """Make a picture whose JPEG holds the numbers that a camera asked for video would give for the one given.
 
     libcamera hands out what is in the JPEG, which uses the whole range of a byte, as if it were video, which does not.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the package's picamera2 back end makes of the real picamera2. Runs in the guest; prints one JSON object.
 
-Arguments: the folder of the pictures that the camera shows, the seconds to wait for one, and what to look into.
+Arguments: the folder of the pictures as they are meant to be seen, the seconds to wait for one, and what to look into.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ sys.path.insert(0, "/usr/lib/facelatch")
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from facelatch.camera.picamera2_camera import Picamera2Camera
-from facelatch.camera.protocol import opened
+from facelatch.camera.protocol import Camera, opened
 from facelatch.errors import CameraError
 
 _HEAP = Path("/dev/dma_heap/linux,cma")
-_SHOWN = Path(sys.argv[1])
+_MEANT = Path(sys.argv[1])
 _PATIENCE = float(sys.argv[2])
 
 
-def _camera(number: int = 0, fps: float | None = None) -> Picamera2Camera:
-    return Picamera2Camera(number, fps=fps, patience=_PATIENCE)
+def _camera(number: int = 0, fps: float | None = None, width: int = 640) -> Picamera2Camera:
+    return Picamera2Camera(number, width=width, fps=fps, patience=_PATIENCE)
 
 
 def _fault(call: Callable[[], object]) -> str:
@@ -38,18 +39,24 @@ def _fault(call: Callable[[], object]) -> str:
     return "no fault"
 
 
-def _sees(camera: Picamera2Camera) -> dict[str, object]:
+def _sees(camera: Camera) -> dict[str, object]:
     """How a frame looks, and how far its colours are from those of the nearest picture, of 255, on average."""
-    truth = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB).astype(int) for path in _SHOWN.glob("*.png")]
+    meant = [_read(path) for path in _MEANT.glob("*.png")]
     frames = [camera.read() for _ in range(4)]
     image = frames[-1].image
     return {
         "shape": list(image.shape),
         "type": image.dtype.name,
         "sequence": [frame.sequence for frame in frames],
-        "off": min(float(np.abs(image - picture).mean()) for picture in truth),
-        "off, blue for red": min(float(np.abs(image[..., ::-1] - picture).mean()) for picture in truth),
+        "off": min(float(np.abs(image - picture).mean()) for picture in meant),
+        "off, blue for red": min(float(np.abs(image[..., ::-1] - picture).mean()) for picture in meant),
     }
+
+
+def _read(path: Path) -> npt.NDArray[np.int_]:
+    picture = cv2.imread(str(path))
+    assert picture is not None
+    return picture[..., ::-1].astype(int)
 
 
 @contextmanager
@@ -76,6 +83,8 @@ def _frames() -> dict[str, object]:
             found[f"opened again, {again}"] = _sees(camera)
     with opened(_camera(fps=10)) as slower:
         found["rate asked for"] = _sees(slower)
+    with opened(_camera(width=320)) as smaller:
+        found["size that it lacks"] = _sees(smaller)
     found["another number"] = _fault(_camera(1).open)
     with _without_memory():
         found["without memory for pictures"] = _fault(camera.open)
