@@ -20,7 +20,9 @@ import pytest
 
 from facelatch.camera import bounded, opened, picamera2_camera
 from facelatch.camera.picamera2_camera import Picamera2Camera
+from facelatch.config import CameraConfig
 from facelatch.errors import CameraError, CameraFault
+from facelatch.shipped import configured_camera
 
 SCENE = np.zeros((4, 6, 3), dtype=np.uint8)
 SCENE[...] = (10, 20, 30)
@@ -57,6 +59,7 @@ class Standin:
     calls: list[str]
     controls: dict[str, Any]
     camera_controls: dict[str, object]
+    waited: float
 
     @classmethod
     def global_camera_info(cls) -> list[dict[str, object]]:
@@ -112,7 +115,7 @@ class Standin:
         return job
 
     def wait(self, job: Future[npt.NDArray[Any]], timeout: float) -> npt.NDArray[Any]:
-        assert timeout < bounded.PATIENCE_S
+        Standin.waited = timeout
         return job.result(timeout)
 
     def cancel_all_and_flush(self) -> None:
@@ -145,6 +148,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Stan
         "fails": {},
         "calls": [],
         "controls": {},
+        "waited": 0.0,
         "camera_controls": {"FrameDurationLimits": (33333, 120000, None)},
     }
     for name, value in fresh.items():
@@ -184,6 +188,12 @@ def test_what_is_asked_of_the_camera() -> None:
         assert Standin.controls == {"FrameDurationLimits": (66667, 66667)}
     with opened(Picamera2Camera(0)):
         assert Standin.controls == {}
+
+
+@pytest.mark.parametrize("patience", [1.0, 2.5, 20.0])
+def test_it_waits_as_long_as_configured_and_picamera2_gives_up_first(patience: float) -> None:
+    with opened(configured_camera(CameraConfig(backend="picamera2", source="0", patience=patience))):
+        assert patience / 2 < Standin.waited < patience - 0.1
 
 
 def test_a_camera_whose_rate_cannot_be_set_keeps_its_own() -> None:

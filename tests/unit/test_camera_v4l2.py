@@ -20,7 +20,9 @@ from facelatch.camera import bounded, opened
 from facelatch.camera.v4l2 import V4l2Camera
 from facelatch.camera.v4l2_probe import probe
 from facelatch.camera.worker import Worker
+from facelatch.config import CameraConfig
 from facelatch.errors import CameraError, CameraFault
+from facelatch.shipped import configured_camera
 
 QUERYCAP = 0x80685600
 REQBUFS = 0xC0145608
@@ -295,6 +297,19 @@ def test_a_fault_is_told_within_three_seconds(device: Path) -> None:
     capture.stuck = threading.Event()
     assert fault_of(V4l2Camera(str(device), start=lambda: capture).open, "delivers") is CameraFault.FROZEN
     assert bounded.PATIENCE_S + bounded.CLOSE_LIMIT_S < 3.0
+    capture.stuck.set()
+
+
+def test_it_waits_as_long_as_configured(device: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    capture = FakeCapture()
+    capture.interval = 0.2
+    monkeypatch.setattr(V4l2Camera, "_capture_by_opencv", lambda _: capture)
+    with opened(configured_camera(CameraConfig(source=str(device), patience=30.0))) as camera:
+        assert camera.read().sequence == 0
+    capture = FakeCapture()
+    capture.stuck = threading.Event()
+    camera = configured_camera(CameraConfig(source=str(device), patience=0.05))
+    assert fault_of(camera.open, "delivers no frames") is CameraFault.FROZEN
     capture.stuck.set()
 
 

@@ -69,7 +69,7 @@ def stage(folder: Path, scenes: dict[str, list[Image]]) -> None:
         for kind in ("shown", "meant"):
             (folder / kind / name).mkdir(parents=True)
         for number, picture in enumerate(pictures):
-            shown = _in_video_range(picture)[..., ::-1]
+            shown = in_video_range(picture)[..., ::-1]
             cv2.imwrite(str(folder / "shown" / name / f"{number}.jpg"), shown, _QUALITY)
             cv2.imwrite(str(folder / "meant" / name / f"{number}.png"), picture[..., ::-1])
 
@@ -98,7 +98,7 @@ def show(machine: Booted, disk: str, scene: str) -> None:
     machine.must("cp", "--recursive", f"{disk}/shown/{scene}", _SHOWN)
 
 
-def _in_video_range(picture: Image) -> Image:
+def in_video_range(picture: Image) -> Image:
     """Make a picture whose JPEG holds the numbers that a camera asked for video would give for the one given.
 
     libcamera hands out what is in the JPEG, which uses the whole range of a byte, as if it were video, which does not.
