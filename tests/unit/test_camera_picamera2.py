@@ -284,6 +284,16 @@ def test_a_failure_is_named_and_the_next_attempt_works(
     assert works(camera)
 
 
+@pytest.mark.parametrize("step", ["check", "open"])
+def test_libcamera_cannot_be_started(step: str) -> None:
+    Standin.fails = {"info": RuntimeError("Failed to start CameraManager: No such device")}
+    camera = Picamera2Camera(0)
+    fault = fault_of(getattr(camera, step), r"cannot be started \(Failed to start CameraManager: No such device\)")
+    assert fault is CameraFault.MISCONFIGURED
+    Standin.fails = {}
+    assert works(camera)
+
+
 @pytest.mark.parametrize("step", ["cancel", "stop", "close"])
 def test_a_failure_while_letting_go_keeps_no_step_undone(step: str) -> None:
     Standin.fails = {step: RuntimeError("no")}
