@@ -14,13 +14,13 @@ from click.testing import CliRunner
 from facelatch import parameters
 from facelatch.demo import portrait
 from facelatch.l2fe.extractor import Extractor
-from tests import faces
 from tests.crowd import crowd
 from tools import dataset
 from tools.dataset import Embedded
 from tools.evaluate.lock import Lock
 from tools.redteam import masters, photo, poor, probes, records, searched
 from tools.redteam.__main__ import PARTS, main
+from tools.redteam.madeup import Sphere
 from tools.redteam.searched import Run
 from tools.redteam.trying import Rank
 
@@ -77,7 +77,7 @@ def test_probes_are_what_they_are_made_to_be() -> None:
     assert np.linalg.norm(probe) == pytest.approx(1)
     assert p.projection(probe) == pytest.approx(y, abs=1e-6)
     lock = Lock(Extractor(p), rng.bytes)
-    enrolled = lock.enrol(faces.at(p, y))
+    enrolled = lock.enrol(Sphere(p).at(y))
     assert lock.opened_at(enrolled, probe[None].astype(np.float32)) == 0
 
 
