@@ -200,7 +200,6 @@ def test_kill_9_leaves_nothing_open(agent_with_anna: Agent, bench: Bench) -> Non
     bench.pulsed()
     agent.start()
     bench.touch()
-    told(agent, "latch_opened", times=2)
     bench.pulsed(2)
 
 
