@@ -13,7 +13,7 @@ import pytest
 
 from facelatch.hardware.indicator import DARK, DONE, LOCKED_OUT, REFUSED
 from facelatch.vault.lockout import FREE_FAILURES
-from tests.agent import NOBODY, Agent
+from tests.agent import NOBODY, Agent, camera_is_free, scenario
 from tests.hardware import Bench, told, wait, wired
 
 HOLD = 6.0
@@ -175,7 +175,7 @@ def test_a_press_ends_an_enrolment(idle_agent: Agent) -> None:
         assert bench.pattern.lit > 0  # never dark while the camera is on
         bench.touch()
         bench.shows(DARK)
-        assert agent.lines("status")[0]["camera"] == "idle"
+        scenario(camera_is_free(agent))
         assert users(agent) == []
 
 
