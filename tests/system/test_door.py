@@ -236,7 +236,8 @@ def test_one_that_stays_open_is_locked_by_force_and_disarmed(agent_with_anna: Ag
     assert bench.kernel is not None
     bench.kernel.kill()  # who is to end the pulse does not
     told(agent, "latch_fault")
-    wait(lambda: not bench.is_open)
+    told(agent, "latch_closed")  # the fault is kept only once it is locked
+    assert not bench.is_open
     state, detail = component(agent, "latch")
     assert state == "failed"
     assert "stays open" in detail
