@@ -336,5 +336,6 @@ def test_a_latch_that_is_missing_is_named(agent_with_anna: Agent, bench: Bench) 
     assert answer.returncode == 2
     assert "cannot be used (it is not there)" in answer.stderr
     assert component(agent, "latch")[0] == "failed"
+    bench.shows(DARK)  # what the socket asked for was refused at the light, too
     bench.touch()
     bench.shows(REFUSED)
