@@ -65,7 +65,8 @@ def test_a_stranger_is_refused_and_the_latch_does_not_move(agent_with_anna: Agen
     bench.shows(REFUSED)
     told(agent, "verify_no_match")
     bench.touch_until(LOCKED_OUT)
-    assert agent.log.count("verify_no_match") == FREE_FAILURES
+    # More, where a press comes so late that the wait after the fifth is over.
+    assert agent.log.partition("locked_out")[0].count("verify_no_match") >= FREE_FAILURES
     assert bench.pulses == []
     assert "latch_opened" not in agent.log
 
