@@ -27,7 +27,7 @@ def tell(what: str, chapter: Callable[[], str | None]) -> None:
 
 @contextmanager
 def ending(machine: Guest, folder: Path) -> Iterator[None]:
-    """End a machine in any case; where a chapter fails, keep a picture of its screen and what its console said.
+    """End a machine in any case; where a chapter fails, keep its screen, its console and its journal.
 
     Args:
         machine: the machine.
@@ -36,11 +36,14 @@ def ending(machine: Guest, folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        picture, log = KEPT / "failed.png", KEPT / "failed.log"
+        picture, log, journal = KEPT / "failed.png", KEPT / "failed.log", KEPT / "failed.journal"
+        for path in (picture, log, journal):
+            path.unlink(missing_ok=True)
         machine.picture(picture)
+        machine.journal(journal)
         if (folder / "console.log").exists():
             log.write_bytes((folder / "console.log").read_bytes())
-        click.echo(f"\nNOT so. The screen: {picture}; the console: {log}")
+        click.echo(f"\nNOT so. The screen: {picture}; the console: {log}; the journal: {journal}")
         raise
     finally:
         machine.pull_the_plug()
