@@ -100,10 +100,9 @@ def _boots(story: _Story) -> str:
     machine.must("sh", "-c", f"dpkg --install {_OURS}/packages/*.deb")
     virtual_camera.install(machine, _OURS, _SIZE)
     virtual_camera.show(machine, _OURS, "anna")
-    versions = machine.must("dpkg-query", "--show", "--showformat=${Package} ${Version}, ", "python3-libcamera")
-    return (
-        f"in {took:.0f} s; kernel {machine.must('uname', '--kernel-release')}, {versions}picamera2 {_version(machine)}"
-    )
+    libcamera = machine.must("dpkg-query", "--show", "--showformat=${Version}", "python3-libcamera")
+    kernel = machine.must("uname", "--kernel-release")
+    return f"in {took:.0f} s; kernel {kernel}, libcamera {libcamera}, picamera2 {_version(machine)}"
 
 
 def _version(machine: Guest) -> str:
