@@ -29,7 +29,7 @@ from tools.vmtest.telling import ending, tell
 _DISK, _OURS = "/dev/vdb", "/ours"
 _SIZE = (640, 480)
 _PATIENCE_S = 20
-# Many, so that two looks in a row are hardly ever of one picture, which would be a camera that has frozen.
+# Enough that an enrolment is of different ones.
 _PICTURES = 24
 _CONFIG = f"""\
 # The portrait is a picture, and so it looks.

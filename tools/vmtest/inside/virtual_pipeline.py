@@ -9,13 +9,19 @@ Loaded at the end of Debian's ``libcamera`` module. picamera2 and libcamera them
   to libcamera as two planes, one behind the other, as it lies there anyway.
 - libcamera 0.4's virtual pipeline leaves the status of a frame unset, whatever is in that memory; picamera2 passes over
   frames without success. So every frame counts as one: that pipeline knows no failures.
+- That pipeline keeps no rate, and would take all of an emulated processor. So each buffer is given to it after a while.
+- It gives each picture four times, to the byte, which the agent rightly takes for a camera that is frozen. So some noise
+  is written into a corner, as a sensor would give it everywhere.
 - Debian lacks two modules that picamera2 imports: ``pykms``, for a monitor, and ``pidng``, for raw pictures. Neither is
   used here, so names stand in for them.
 """
 
 from __future__ import annotations
 
+import mmap
+import os
 import sys
+import time
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -42,6 +48,10 @@ _stand_in("pidng.core", PICAM2DNG=None)
 _stand_in("pidng.camdefs", Picamera2Camera=None)
 
 _generate = libcamera.Camera.generate_configuration
+_queue_at_once = libcamera.Camera.queue_request
+_ready_at_once = libcamera.CameraManager.get_ready_requests
+_PAUSE_S = 0.1
+_NOISY = 16
 _RAW = [libcamera.StreamRole.Raw]
 
 
@@ -64,6 +74,23 @@ class _TwoPlanes(libcamera.FrameBuffer):  # type: ignore[misc]
         super().__init__([luma, chroma])
 
 
+def _queue(camera: Any, request: Any) -> Any:
+    time.sleep(_PAUSE_S)
+    return _queue_at_once(camera, request)
+
+
+def _ready(manager: Any) -> Any:
+    requests = _ready_at_once(manager)
+    for request in requests:
+        for buffer in request.buffers.values():
+            luma = buffer.planes[0]
+            with mmap.mmap(luma.fd, luma.length) as memory:
+                memory[:_NOISY] = os.urandom(_NOISY)
+    return requests
+
+
 libcamera.Camera.generate_configuration = _configuration
+libcamera.CameraManager.get_ready_requests = _ready
+libcamera.Camera.queue_request = _queue
 libcamera.FrameBuffer = _TwoPlanes
 libcamera.FrameMetadata.status = property(lambda _: libcamera.FrameMetadata.Status.Success)
