@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.story.cage import forbids_what_the_agent_does_not_need
 from tests.story.life import LIFE, logs_in_without_the_package
 from tests.story.scene import AGENT, SERVICE, SOCKETS, STATE, STATUS, Story, declarations, require
 
@@ -223,6 +224,7 @@ CHAPTERS: list[Chapter] = [
     starts_by_its_first_caller,
     is_in_its_sandbox,
     speaks_varlink,
+    forbids_what_the_agent_does_not_need,
     knows_who_asks,
     diagnoses,
     survives_being_killed_while_it_enrols,
