@@ -75,6 +75,9 @@ def is_in_its_sandbox(story: Story) -> str:
     require(fields["Seccomp"] == "2" and fields["NoNewPrivs"] == "1", "no system call filter is in force")
     require(int(fields["CapEff"], 16) == 0 and int(fields["CapBnd"], 16) == 0, "it has capabilities")
     require(fields["Uid"].split()[0] == machine.must("id", "--user", "facelatch"), "it runs as somebody else")
+    locked, used = (int(fields[name].split()[0]) for name in ("VmLck", "VmRSS"))
+    require(locked >= used, f"of {used} kB of memory {locked} are locked")
+    require("may reach swap" not in story.journal(), "the agent says that its memory is not locked")
     require(machine.property(SERVICE, "MemoryDenyWriteExecute") == "yes", "memory may be written and run")
     return judged.splitlines()[-1].strip(" →").removesuffix("😀").strip()
 

@@ -97,6 +97,10 @@ def _call(name: str, *arguments: object) -> int:
     return int(result)
 
 
+def _checked(name: str, *arguments: object) -> None:
+    _call(name, *arguments)
+
+
 def _child(work: Callable[[], None]) -> int:
     """Run something in a child; return how it ended, as ``waitpid`` has it. An error is passed on by its number."""
     pid = os.fork()
@@ -254,7 +258,7 @@ def mount() -> None:
 
 @attempt("RestrictNamespaces")
 def user_namespace() -> None:
-    _raise(_child(lambda: _call("unshare", _CLONE_NEWUSER) and None))
+    _raise(_child(lambda: _checked("unshare", _CLONE_NEWUSER)))
 
 
 @attempt("SystemCallFilter", "CapabilityBoundingSet", able=ROOT)
@@ -415,7 +419,7 @@ def fault_handling_in_user_space() -> None:
 
 @attempt("LockPersonality")
 def fixed_addresses() -> None:
-    _raise(_child(lambda: _call("personality", ctypes.c_ulong(_ADDR_NO_RANDOMIZE)) and None))
+    _raise(_child(lambda: _checked("personality", ctypes.c_ulong(_ADDR_NO_RANDOMIZE))))
 
 
 @attempt("RestrictRealtime", "SystemCallFilter", able=ROOT)
