@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,10 +77,15 @@ def is_in_its_sandbox(story: Story) -> str:
     require(int(fields["CapEff"], 16) == 0 and int(fields["CapBnd"], 16) == 0, "it has capabilities")
     require(fields["Uid"].split()[0] == machine.must("id", "--user", "facelatch"), "it runs as somebody else")
     locked, used = (int(fields[name].split()[0]) for name in ("VmLck", "VmRSS"))
-    require(locked >= used, f"of {used} kB of memory {locked} are locked")
-    require("may reach swap" not in story.journal(), "the agent says that its memory is not locked")
+    # A container gets no more of that than its host lets it have.
+    unlimited = re.search(
+        r"^Max locked memory\s+unlimited", machine.must("cat", f"/proc/{story.pid}/limits"), re.MULTILINE
+    )
+    require(locked >= used or not unlimited, f"of {used} kB of memory {locked} are locked")
+    require(locked >= used or "may reach swap" in story.journal(), "that its memory is not locked goes untold")
     require(machine.property(SERVICE, "MemoryDenyWriteExecute") == "yes", "memory may be written and run")
-    return judged.splitlines()[-1].strip(" →").removesuffix("😀").strip()
+    exposure = judged.splitlines()[-1].strip(" →").removesuffix("😀").strip()
+    return f"{exposure}; memory {'locked' if unlimited else 'not locked, which this host forbids'}"
 
 
 def speaks_varlink(story: Story) -> str | None:

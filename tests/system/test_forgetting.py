@@ -141,6 +141,7 @@ def test_under_a_limit_it_starts_and_says_that_memory_may_reach_swap(idle_agent:
     # Root could raise the limit again, and so would not be held by it.
     limit = 8 * 2**20
     program = f"import resource; resource.setrlimit = lambda *_: None; resource.getrlimit = lambda _: ({limit},) * 2"
+    program += "; from facelatch.daemon import hardening; hardening._is_above_limits = lambda: False"
     idle_agent._program = (sys.executable, "-c", f"{program}; from facelatch.cli import main; main()")
     idle_agent.start()
     assert "may reach swap" in idle_agent.log

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,9 +53,21 @@ def add_control(root: Path, control: str) -> None:
     for name in _SCRIPTS:
         shutil.copyfile(_PACKAGING / name, folder / name)
         (folder / name).chmod(0o755)
-    for path in root.rglob("*"):
-        if path.is_dir():
-            path.chmod(0o755)
+
+
+def settle(root: Path, epoch: int) -> None:
+    """Give every file the mode and the time that it shall have, whatever the checkout, pip and the umask gave it.
+
+    Args:
+        root: of the package's files.
+        epoch: seconds since 1970.
+    """
+    for path in sorted(root.rglob("*"), reverse=True):
+        runs = path.is_dir() or path.stat().st_mode & 0o100
+        path.chmod(0o755 if runs else 0o644)
+        os.utime(path, (epoch, epoch))
+    root.chmod(0o755)
+    os.utime(root, (epoch, epoch))
 
 
 def installed_kib(root: Path) -> int:

@@ -12,11 +12,13 @@ import gc
 import os
 import resource
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
-# From linux/prctl.h and asm-generic/mman.h; Python's standard library does not name them.
+# From linux/prctl.h, linux/capability.h and asm-generic/mman.h; Python's standard library does not name them.
 _PR_SET_DUMPABLE = 4
+_CAP_IPC_LOCK = 14
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 # NumPy keeps up to seven buffers of each size below this for the next array, instead of freeing them.
 _CACHED_BELOW, _CACHED = 1024, 7
@@ -46,10 +48,15 @@ def lock_memory() -> bool:
     """
     with suppress(OSError, ValueError):  # only root may raise it
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY:
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY and not _is_above_limits():
         return False
     locked: int = ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
     return locked == 0
+
+
+def _is_above_limits() -> bool:
+    fields = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
+    return bool(int(fields["CapEff"], 16) >> _CAP_IPC_LOCK & 1)
 
 
 def forget() -> None:
