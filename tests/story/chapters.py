@@ -125,6 +125,8 @@ def knows_who_asks(story: Story) -> None:
     uid = machine.must("id", "--user", "guest")
     require(machine.run("facelatch", "verify", user="guest").returncode == 2, "anyone may have anyone verified")
     require(f"refused user=- peer_uid={uid}" in story.journal(), "the journal does not say who was refused")
+    explained = machine.must("journalctl", "--no-pager", "--catalog", "FACELATCH_EVENT=refused")
+    require(f"User id {uid} may not have this" in explained, "the journal's catalogue does not explain it")
     machine.must("usermod", "--append", "--groups", "facelatch", "guest")
     require(machine.run("facelatch", "verify", user="guest").returncode == 0, "a member of the group is refused")
     require(

@@ -87,6 +87,7 @@ def _files() -> Iterator[tuple[Path, str, int]]:
     yield _SETTINGS / "sysusers.d" / "facelatch.conf", "usr/lib/sysusers.d/facelatch.conf", 0o644
     yield _SETTINGS / "tmpfiles.d" / "facelatch.conf", "usr/lib/tmpfiles.d/facelatch.conf", 0o644
     yield _SETTINGS / "udev" / "60-facelatch.rules", "usr/lib/udev/rules.d/60-facelatch.rules", 0o644
+    yield _SETTINGS / "facelatch.catalog", "usr/lib/systemd/catalog/facelatch.catalog", 0o644
     yield _SETTINGS / "config.txt", f"{_SHARED}/config.txt", 0o644
     for unit in sorted((ROOT / "systemd").iterdir()):
         if unit.suffix in (".service", ".socket"):
@@ -97,6 +98,7 @@ def _files() -> Iterator[tuple[Path, str, int]]:
     for profile in ("facelatch", "facelatch-reset"):
         yield _SETTINGS / "pam" / profile, f"usr/share/pam-configs/{profile}", 0o644
     yield _SETTINGS / "pam" / "facelatch.pam.d", f"{_SHARED}/examples/facelatch.pam.d", 0o644
-    for text in ("README.md", "NOTICE", "docs/limitations.md", "docs/threat-model.md"):
+    texts = ("README.md", "NOTICE", "SECURITY.md", "docs/audit.md", "docs/limitations.md", "docs/threat-model.md")
+    for text in texts:
         yield ROOT / text, f"{_DOC}/{Path(text).name}", 0o644
     yield _PACKAGING / "copyright", f"{_DOC}/copyright", 0o644

@@ -14,8 +14,8 @@ from facelatch.errors import FacelatchError
 LIST = Path(__file__).parents[2] / "packaging" / "licences.toml"
 
 PERMISSIVE = frozenset(
-    ("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "libpng-2.0", "MIT", "MIT-0")
-    + ("OpenSSL", "PSF-2.0", "Zlib")
+    {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "libpng-2.0", "MIT", "MIT-0"}
+    | {"OpenSSL", "PSF-2.0", "Zlib"}
 )
 """These ask for their notice at most."""
 
