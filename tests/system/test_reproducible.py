@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EPOCH = "1700000000"
 # All that goes into either, and what builds them.
-PARTS = ("LICENSE", "NOTICE", "README.md", "agent", "docs", "firmware_config", "packaging", "pyproject.toml")
+PARTS: tuple[str, ...] = ("LICENSE", "NOTICE", "README.md", "agent", "docs", "firmware_config", "packaging", "pyproject.toml")
 PARTS += ("requirements", "systemd", "tools")
 Build = Callable[[Path], None]
 
@@ -55,7 +55,7 @@ def run(tree: Path, umask: int, *command: str) -> None:
 
 def built_twice(folder: Path, *command: str, change: str = "") -> list[str]:
     """Build in two checkouts; return the hashes. A change is made to the second of them."""
-    hashes = []
+    hashes: list[str] = []
     for name, age, umask in (("one", 1_600_000_000, 0o022), ("another-one", 1_800_000_000, 0o077)):
         tree = checkout(folder / name / "tree", age=age, umask=umask)
         if change and hashes:

@@ -132,7 +132,7 @@ def _debian(path: Path, found: Contents) -> list[Component]:
     """What the distribution gives; under its own licences, which go with it."""
     if path.suffix != ".deb":
         return []
-    parts = {}
+    parts: dict[str, Component] = {}
     for need in found.needs:
         name, _, version = need.partition(" ")
         part = parts.setdefault(name, Component(type=ComponentType.LIBRARY, name=name, bom_ref=f"deb/{name}"))

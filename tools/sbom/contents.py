@@ -61,8 +61,8 @@ def of(path: Path) -> Contents:
             data for name, data in files.items() if name.parts[0].endswith(".dist-info") and name.name == "METADATA"
         )
         fields = Parser().parsestr(metadata.decode())
-        needs = [Requirement(line) for line in fields.get_all("Requires-Dist", [])]
-        plain = tuple(canonicalize_name(need.name) for need in needs if "extra" not in str(need.marker))
+        asked = [Requirement(line) for line in fields.get_all("Requires-Dist", [])]
+        plain = tuple(canonicalize_name(need.name) for need in asked if "extra" not in str(need.marker))
         return _found("facelatch", fields["Version"], files.items(), plain)
     if path.suffix == ".deb":
         control = Parser().parsestr(_dpkg("--field", path).decode())

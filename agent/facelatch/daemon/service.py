@@ -339,9 +339,9 @@ class AgentService(wire.AgentInterface):
         match report:
             case Looked() | Retry() | OtherPose():
                 return {"progress": replies.progress(report)}
-            case Refused(reason):
-                self._not_enrolled(user, reason.name.lower())
-                return {"result": words.EnrollResult.enroll_failed, "reason": str(reason)}
+            case Refused(refusal):
+                self._not_enrolled(user, refusal.name.lower())
+                return {"result": words.EnrollResult.enroll_failed, "reason": str(refusal)}
             case Duplicate():
                 self._not_enrolled(user, "enrolled under another name")
                 reason = "this face is enrolled under another name; remove that one first"
