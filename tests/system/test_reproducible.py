@@ -16,7 +16,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EPOCH = "1700000000"
 # All that goes into either, and what builds them.
-PARTS: tuple[str, ...] = ("LICENSE", "NOTICE", "README.md", "agent", "docs", "firmware_config", "packaging", "pyproject.toml")
+PARTS: tuple[str, ...] = (
+    "LICENSE",
+    "NOTICE",
+    "README.md",
+    "agent",
+    "docs",
+    "firmware_config",
+    "packaging",
+    "pyproject.toml",
+)
 PARTS += ("requirements", "systemd", "tools")
 Build = Callable[[Path], None]
 
