@@ -60,7 +60,7 @@ def _is_above_limits() -> bool:
 
 
 def forget() -> None:
-    """Free what a job has left behind, and overwrite what is kept of it for reuse; some ten milliseconds.
+    """Free what a job has left behind, and overwrite what is kept of it for reuse; some thirty milliseconds.
 
     Whoever hangs up leaves an exception, and in its frames the key that was just found: circles, which Python frees
     only now and then, and an idle agent never. Small arrays wait in NumPy, vectors that were multiplied in OpenBLAS.
