@@ -284,6 +284,16 @@ def test_a_failure_is_named_and_the_next_attempt_works(
     assert works(camera)
 
 
+@pytest.mark.parametrize("step", ["check", "open"])
+def test_libcamera_cannot_be_started(step: str) -> None:
+    Standin.fails = {"info": RuntimeError("Failed to start CameraManager: No such device")}
+    camera = Picamera2Camera(0)
+    fault = fault_of(getattr(camera, step), r"cannot be started \(Failed to start CameraManager: No such device\)")
+    assert fault is CameraFault.MISCONFIGURED
+    Standin.fails = {}
+    assert works(camera)
+
+
 @pytest.mark.parametrize("step", ["cancel", "stop", "close"])
 def test_a_failure_while_letting_go_keeps_no_step_undone(step: str) -> None:
     Standin.fails = {step: RuntimeError("no")}
@@ -302,8 +312,9 @@ def test_another_shape_is_refused() -> None:
     assert fault_of(Picamera2Camera(0).open, r"gives \(4, 6, 4\) uint8") is CameraFault.MISCONFIGURED
 
 
-def test_frames_that_stop() -> None:
-    camera = Picamera2Camera(0, patience=0.2)
+def test_frames_that_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picamera2_camera, "FRAME_SHARE", 0.02)
+    camera = Picamera2Camera(0)
     with opened(camera):
         camera.read()
         Standin.frames.clear()
@@ -313,8 +324,9 @@ def test_frames_that_stop() -> None:
     assert works(camera)
 
 
-def test_a_camera_that_went_away() -> None:
-    with opened(Picamera2Camera(0, patience=0.2)) as camera:
+def test_a_camera_that_went_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picamera2_camera, "FRAME_SHARE", 0.02)
+    with opened(Picamera2Camera(0)) as camera:
         Standin.frames.clear()
         Standin.cameras = 0
         camera.read()  # the frame that came with opening

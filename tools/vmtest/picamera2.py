@@ -87,6 +87,10 @@ class _Story:
         done = self.machine.run("facelatch", "verify", *more)
         return (done.stdout + done.stderr).strip()
 
+    def journal(self) -> str:
+        """What the agent has said."""
+        return self.machine.must("journalctl", "--no-pager", "--output=cat", f"--unit={SERVICE}")
+
 
 def _boots(story: _Story) -> str:
     """Debian 13 boots, and the package, libcamera's virtual camera and picamera2 are installed."""
@@ -96,10 +100,9 @@ def _boots(story: _Story) -> str:
     machine.must("sh", "-c", f"dpkg --install {_OURS}/packages/*.deb")
     virtual_camera.install(machine, _OURS, _SIZE)
     virtual_camera.show(machine, _OURS, "anna")
-    versions = machine.must("dpkg-query", "--show", "--showformat=${Package} ${Version}, ", "python3-libcamera")
-    return (
-        f"in {took:.0f} s; kernel {machine.must('uname', '--kernel-release')}, {versions}picamera2 {_version(machine)}"
-    )
+    libcamera = machine.must("dpkg-query", "--show", "--showformat=${Version}", "python3-libcamera")
+    kernel = machine.must("uname", "--kernel-release")
+    return f"in {took:.0f} s; kernel {kernel}, libcamera {libcamera}, picamera2 {_version(machine)}"
 
 
 def _version(machine: Guest) -> str:
@@ -140,7 +143,8 @@ def _enrols(story: _Story) -> str:
     for unit in SOCKETS:
         machine.write(f"/etc/systemd/system/{unit}.d/unencrypted.conf", _SOCKET_DROP_IN)
     machine.must("systemctl", "daemon-reload")
-    machine.must("systemctl", "start", *SOCKETS, SERVICE)
+    started = machine.run("systemctl", "start", *SOCKETS, SERVICE).returncode == 0
+    require(started, f"the agent does not start: {story.journal()[-2000:]}")
     doctor = machine.run("facelatch", "doctor").stdout
     line = next((line for line in doctor.splitlines() if "picamera2 0" in line), "")
     require("can be used" in line, f"the doctor finds {line or doctor!r}")
@@ -180,7 +184,7 @@ def _unlocks_again(story: _Story) -> str:
     """Anna gets in again, and the journal tells of no fault."""
     story.show("anna")
     found = _unlocks(story)
-    journal = story.machine.must("journalctl", "--no-pager", "--output=cat", f"--unit={SERVICE}")
+    journal = story.journal()
     for word in ("Traceback", "Error", "denied"):
         require(word not in journal, f"the journal has {word!r}: {journal[-2000:]}")
     return found

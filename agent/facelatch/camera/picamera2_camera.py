@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -114,7 +115,11 @@ class Picamera2Camera(BoundedCamera):
 
     def _require_camera(self) -> None:
         require_devices()
-        found = len(load().global_camera_info())
+        kind = load()
+        try:
+            found = len(kind.global_camera_info())
+        except Exception as error:  # libcamera itself cannot be started
+            raise self._explained(error) from error
         if self._number >= found:
             raise CameraError(
                 CameraFault.UNPLUGGED,
@@ -211,6 +216,8 @@ def load() -> Any:
     Raises:
         CameraError: ``MISCONFIGURED``: it is not installed, or does not work in this environment.
     """
+    # It tells of every step; what goes wrong it raises, too.
+    logging.getLogger("picamera2").setLevel(logging.WARNING)
     try:
         return importlib.import_module("picamera2").Picamera2
     except ModuleNotFoundError as error:

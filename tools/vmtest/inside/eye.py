@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 sys.path.insert(0, "/usr/lib/facelatch")
@@ -24,6 +25,8 @@ from facelatch.errors import CameraError
 
 _HEAP = Path("/dev/dma_heap/linux,cma")
 _MEANT = Path(sys.argv[1])
+# Every fourth pixel of every fourth row: this is emulated, and takes its time.
+_SPARSE = (slice(None, None, 4), slice(None, None, 4))
 _PATIENCE = float(sys.argv[2])
 
 
@@ -41,22 +44,27 @@ def _fault(call: Callable[[], object]) -> str:
 
 def _sees(camera: Camera) -> dict[str, object]:
     """How a frame looks, and how far its colours are from those of the nearest picture, of 255, on average."""
-    meant = [_read(path) for path in _MEANT.glob("*.png")]
     frames = [camera.read() for _ in range(4)]
     image = frames[-1].image
+    seen = image[_SPARSE].astype(int)
     return {
         "shape": list(image.shape),
         "type": image.dtype.name,
         "sequence": [frame.sequence for frame in frames],
-        "off": min(float(np.abs(image - picture).mean()) for picture in meant),
-        "off, blue for red": min(float(np.abs(image[..., ::-1] - picture).mean()) for picture in meant),
+        "off": min(float(np.abs(seen - picture).mean()) for picture in _meant()),
+        "off, blue for red": min(float(np.abs(seen[..., ::-1] - picture).mean()) for picture in _meant()),
     }
+
+
+@lru_cache
+def _meant() -> list[npt.NDArray[np.int_]]:
+    return [_read(path) for path in _MEANT.glob("*.png")]
 
 
 def _read(path: Path) -> npt.NDArray[np.int_]:
     picture = cv2.imread(str(path))
     assert picture is not None
-    return picture[..., ::-1].astype(int)
+    return picture[_SPARSE][..., ::-1].astype(int)
 
 
 @contextmanager
