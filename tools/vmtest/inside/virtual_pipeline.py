@@ -10,7 +10,7 @@ Loaded at the end of Debian's ``libcamera`` module. picamera2 and libcamera them
 - libcamera 0.4's virtual pipeline leaves the status of a frame unset, whatever is in that memory; picamera2 passes over
   frames without success. So every frame counts as one: that pipeline knows no failures.
 - That pipeline keeps no rate, and would take all of an emulated processor. So each buffer is given to it after a while.
-- It gives each picture four times, to the byte, which the agent rightly takes for a camera that is frozen. So some noise
+- It gives each picture four times, to the byte, which the agent rightly takes for a frozen camera. So some noise
   is written into a corner, as a sensor would give it everywhere.
 - Debian lacks two modules that picamera2 imports: ``pykms``, for a monitor, and ``pidng``, for raw pictures. Neither is
   used here, so names stand in for them.
