@@ -16,7 +16,6 @@ from tests.aarch64.chapters import CHAPTERS, PI_4, World
 from tests.aarch64.guest import guest, require_emulation
 from tests.pictures import make_scenes
 from tools.build_package.suites import SUITES
-from tools.debian import require_able
 
 
 @click.command()
@@ -29,7 +28,6 @@ def main(suite: str, only: tuple[str, ...], tests: tuple[str, ...]) -> None:
 
     Needs root, and a network for the first time.
     """
-    require_able(("systemd-nspawn",), ("systemd-container",))
     require_emulation()
     failed = False
     with TemporaryDirectory(prefix="facelatch-aarch64-") as folder:

@@ -14,7 +14,7 @@ import click
 
 from tools.build_package.suites import ARCHITECTURES, SUITES
 from tools.build_package.wheels import all_locked, fetch
-from tools.debian import Debian, StoryError
+from tools.debian import Debian, StoryError, require_able
 
 TREE = Path(__file__).parents[2]
 OURS = "/ours"
@@ -24,7 +24,7 @@ _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 _WHEELS = TREE / "build" / "aarch64"
 _LOCKS = ("dev.txt", "demo.txt")
 _EMULATOR = "qemu-x86_64-static"
-_PACKAGES = ("debootstrap", "systemd-container", "qemu-user-static")
+_PACKAGES = ("debootstrap", "systemd-container", "qemu-user-static", "binfmt-support")
 # What an editable installation would write.
 _PTH = "/tree/agent\n"
 # This QEMU shows the machine's own /proc/cpuinfo, by which the TFLite runtime on Arm ends in a fault.
@@ -104,29 +104,39 @@ class Guest:
 
 
 def require_emulation() -> None:
-    """See that this is x86-64 and that its kernel runs programs for aarch64, also in another root.
+    """See that this is x86-64 and that programs for aarch64 run here, also in another root.
 
     Raises:
         StoryError: something is missing; it says what.
     """
     if os.uname().machine != "x86_64":
         raise StoryError("this compares an emulated aarch64 with x86-64", "run it on x86-64; on aarch64: `make test`")
-    remedy = f"install packages {', '.join(_PACKAGES)}"
-    missing = [name for name in ("debootstrap", "systemd-nspawn", _EMULATOR) if shutil.which(name) is None]
-    if missing:
-        raise StoryError(f"{', '.join(missing)} not installed", remedy)
+    require_able(("debootstrap", "systemd-nspawn", _EMULATOR), _PACKAGES)
+    require_registered(_BINFMT)
+
+
+def require_registered(binfmt: Path) -> None:
+    """See that the kernel gives programs for aarch64 to QEMU, also in another root.
+
+    Args:
+        binfmt: where binfmt_misc is mounted.
+
+    Raises:
+        StoryError: it does not.
+    """
     try:
-        entry = (_BINFMT / "qemu-aarch64").read_text().splitlines()
+        entry = (binfmt / "qemu-aarch64").read_text().splitlines()
     except OSError as error:
         raise StoryError(
-            "the kernel runs no programs for aarch64",
-            f"{remedy}, mount binfmt_misc on {_BINFMT}, and restart binfmt-support or systemd-binfmt",
+            f"the kernel runs no programs for aarch64 ({binfmt} has no qemu-aarch64)",
+            f"mount -t binfmt_misc binfmt_misc {_BINFMT}; then update-binfmts --enable qemu-aarch64",
         ) from error
-    flags = next((line.removeprefix("flags:").strip() for line in entry if line.startswith("flags:")), "")
+    flags = "".join(line for line in entry if line.startswith("flags:"))
+    # Loaded once for all roots, by F, it need not be in them.
     if "enabled" not in entry or "F" not in flags:
         raise StoryError(
-            "binfmt_misc's qemu-aarch64 is off, or not loaded once for all roots (flag F)",
-            "update-binfmts --enable qemu-aarch64, with qemu-user-static's own registration",
+            "binfmt_misc's qemu-aarch64 is disabled, or not for all roots (no flag F)",
+            "update-binfmts --disable qemu-aarch64; then update-binfmts --enable qemu-aarch64",
         )
 
 

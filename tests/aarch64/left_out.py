@@ -5,5 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-LEFT_OUT: Mapping[str, str] = {}
+_NO_GROUPS = "QEMU asks the kernel for SO_PEERGROUPS with room for one group only"
+_NO_VIDEO = "QEMU does not pass the requests of V4L2 on to the kernel, which would say what is no camera"
+
+LEFT_OUT: Mapping[str, str] = {
+    "tests/unit/test_ipc_peer.py::test_another_user_is_seen_as_such": _NO_GROUPS,
+    "tests/unit/test_camera_v4l2.py::test_what_is_not_a_camera[check]": _NO_VIDEO,
+    "tests/unit/test_camera_v4l2.py::test_what_is_not_a_camera[open]": _NO_VIDEO,
+}
 """By pytest's name of each."""
