@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 import numpy.typing as npt
+from packaging.utils import canonicalize_name
 
 from facelatch import parameters
 from facelatch.face.encoder import unit
@@ -68,6 +69,7 @@ def has_the_locked_wheels(world: World) -> str:
     machine, python, versions = json.loads(world.arm.run("-c", text).splitlines()[-1])
     if machine != "aarch64":
         raise StoryError(f"it calls itself {machine}", "see QEMU's registration")
+    versions = {canonicalize_name(name): version for name, version in versions.items()}
     locked = locked_wheels(world.arm.python)
     for name, line in locked.items():
         if f"{name}=={versions.get(name)} " not in line:

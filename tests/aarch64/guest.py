@@ -35,6 +35,7 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     # With it Hypothesis sets no deadlines, which emulation would miss.
     "CI": "true",
+    "FACELATCH_GUARD_SECONDS": "1800",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
