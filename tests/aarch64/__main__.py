@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -29,6 +30,8 @@ def main(suite: str, only: tuple[str, ...], tests: tuple[str, ...]) -> None:
     Needs root, and a network for the first time.
     """
     require_emulation()
+    # Ended from outside, it ends its container, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     failed = False
     with TemporaryDirectory(prefix="facelatch-aarch64-") as folder:
         shared = Path(folder)

@@ -34,7 +34,7 @@ PI_4, PI_5 = "cortex-a72", "cortex-a76"
 _X86 = "Nehalem"
 # As for another runtime (tests/system/test_runtimes.py).
 _LEAST_COSINE = 0.99
-_ROUNDS = 3
+_ROUNDS = 2
 _INSTALLED = """
 import importlib.metadata as m, json, platform
 import ai_edge_litert.interpreter, cv2, nacl.pwhash, numpy

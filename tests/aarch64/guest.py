@@ -23,6 +23,8 @@ OURS = "/ours"
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 _WHEELS = TREE / "build" / "aarch64"
 _LOCKS = ("dev.txt", "demo.txt")
+# Only a hang meets it, also on a busy machine.
+_GUARD_S = 7200
 _EMULATOR = "qemu-x86_64-static"
 _PACKAGES = ("debootstrap", "systemd-container", "qemu-user-static", "binfmt-support")
 # What an editable installation would write.
@@ -35,6 +37,7 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     # With it Hypothesis sets no deadlines, which emulation would miss.
     "CI": "true",
+    "PYTHONUNBUFFERED": "1",
     "FACELATCH_GUARD_SECONDS": "1800",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -88,7 +91,7 @@ class Guest:
             StoryError: it fails.
         """
         done = subprocess.run(  # noqa: S603 - our own arguments
-            self.command(*arguments), env=environment(), capture_output=True, text=True, check=False
+            self.command(*arguments), env=environment(), capture_output=True, text=True, check=False, timeout=_GUARD_S
         )
         if done.returncode != 0:
             told = (done.stdout + done.stderr).strip()[-2000:]
