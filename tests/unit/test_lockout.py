@@ -13,10 +13,9 @@ from hypothesis.strategies import floats, sampled_from
 
 from facelatch.errors import StorageError
 from facelatch.vault.device_key import HostFileKey
-from facelatch.vault.files import sweep
 from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import DEVICE, FREE_FAILURES, MAX_FAILURES, SPOOF, BootClock, Lockout, Wait, delay
-from tests.powercut import PowerCut, PowerCutFs
+from tests.powercut import CARELESS, Disk, PowerCut, first_fault, power_cuts
 
 KEY = KeyRing(HostFileKey(bytes(range(32))))
 ANNA, BOB = "0" * 32, "1" * 32
@@ -186,33 +185,28 @@ def test_a_damaged_file_is_refused_by_name(tmp_path: Path, lockout: Lockout, spo
         Lockout(path, key, VirtualClock())
 
 
-def test_no_power_cut_lowers_a_count(tmp_path: Path) -> None:
+@pytest.mark.parametrize("careless", [None, *CARELESS])
+def test_no_power_cut_lowers_a_count(tmp_path: Path, careless: type[Disk] | None) -> None:
     """Cut at every operation of a charge: whatever is left on disk, the count is the old or the new one."""
-    cut_at, seen = 0, set()
-    while True:
-        directory = tmp_path / str(cut_at)
-        directory.mkdir()
-        path = directory / "lockout"
-        fail(Lockout(path, KEY, VirtualClock()), 6)
-        fs = PowerCutFs(directory, cut_at)
-        lockout = Lockout(path, KEY, VirtualClock(), fs=fs)
+    path = tmp_path / "disk" / "lockout"
+    path.parent.mkdir()
+    fail(Lockout(path, KEY, VirtualClock()), 6)
+    disk = (careless or Disk)(path.parent)
+    Lockout(path, KEY, VirtualClock(), fs=disk).charge(ANNA)
+    disk.tell("charged")
+    met = set()
+
+    def wrong(cut: PowerCut, root: Path) -> str | None:
         try:
-            lockout.charge(ANNA)
-        except PowerCut:
-            done = False
-        else:
-            done = True
-        fs.fall(keep_names=cut_at % 2 == 0)
-        sweep(directory)
-        left = seconds(Lockout(path, KEY, VirtualClock()).wait(ANNA))
-        assert left in (delay(ANNA, 6), delay(ANNA, 7))
-        seen.add(left)
-        if done:
-            assert left == delay(ANNA, 7)
-            break
-        cut_at += 1
-    assert cut_at >= 4
-    assert len(seen) == 2
+            left = seconds(Lockout(root / "lockout", KEY, VirtualClock()).wait(ANNA))
+        except StorageError as error:
+            return str(error)
+        met.add(left)
+        return None if left in ([delay(ANNA, 6), delay(ANNA, 7)][bool(cut.told) :]) else f"{left} s"
+
+    fault = first_fault(power_cuts(disk), tmp_path / "left", wrong)
+    assert bool(fault) == (careless is not None), fault
+    assert careless or met == {delay(ANNA, 6), delay(ANNA, 7)}
 
 
 def test_what_cannot_be_stored_is_an_error_and_counts_nothing(tmp_path: Path) -> None:
