@@ -35,7 +35,7 @@ def attempt(agent: StoredAgent, case: Case) -> str | None:
     try:
         asyncio.run(_done(agent, case))
     except wire.StorageFault as fault:
-        return str(fault.parameters.what)
+        return str(fault.parameters["what"])
     except StorageError as fault:  # of a command of root's, which has no socket between
         return str(fault)
     return None
