@@ -38,13 +38,17 @@ Tree = dict[str, bytes | None]
 """What is below a directory: relative path -> content, or None for a directory."""
 
 
+class Killed(BaseException):
+    """The writer is no more. Not an ``Exception``, so that no handler carries on; the disk does."""
+
+
 class Disk(OsFileSystem):
     """Does the operations below a directory, refuses some, and remembers all.
 
     Args:
         root: only what is below it is remembered.
         fail_at: number of the operation to refuse, from 0; none if not given.
-        number: the ``errno`` to refuse it with.
+        number: the ``errno`` to refuse it with; without one, whoever asks is killed.
         and_later: refuse all later ones, too, until ``mend``.
     """
 
@@ -74,7 +78,7 @@ class Disk(OsFileSystem):
     def _step(self) -> None:
         number, self.count = self.count, self.count + 1
         if self._fail_at is not None and (number == self._fail_at or (self._and_later and number > self._fail_at)):
-            raise OSError(self._number, os.strerror(self._number))
+            raise OSError(self._number, os.strerror(self._number)) if self._number else Killed
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.root))

@@ -194,13 +194,13 @@ class Seen:
         )
 
 
-def seen(root: Path) -> Seen:
-    """Start an agent on what a power cut left below a directory, and look at all that it knows.
+def seen(root: Path, disk: Disk | None = None, clock: Clock | None = None) -> Seen:
+    """Start an agent on what a power cut left below a directory, and look at all that it knows; after a reboot.
 
     Raises:
         FacelatchError: it does not start.
     """
-    with opened_state(Disk(root), StandingClock(of_boot="after the power cut")) as state:
+    with opened_state(disk or Disk(root), clock or StandingClock(of_boot="after the power cut")) as state:
         return _known(state, root)
 
 

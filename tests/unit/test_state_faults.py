@@ -11,8 +11,13 @@ from pathlib import Path
 import pytest
 from asyncvarlink import VarlinkErrorReply
 
-from facelatch.errors import FacelatchError, StorageError
+from facelatch.daemon import roster as roster_module
+from facelatch.errors import FacelatchError, RecordCorruptError, StorageError
 from facelatch.ipc import interface as wire
+from facelatch.vault import store as store_module
+from facelatch.vault.files import write_durably
+from facelatch.vault.filesystem import FileSystem
+from facelatch.vault.store import Store
 from tests.powercut import Disk, Tree, first_fault, lay_out, power_cuts, read_tree
 from tests.stored_agent import Seen, StandingClock, StoredAgent, seen, stored_agent
 from tests.unit.test_state_powercut import CASES, LATER, Case, place, start  # noqa: F401 - fixtures
@@ -117,3 +122,30 @@ def test_a_failed_attempt_that_cannot_be_counted_is_not_made(start: Tree, place:
                 asyncio.run(agent.verify(shown))
             assert isinstance(told.value, wire.StorageFault)
             assert disk.told == []
+
+
+def test_a_record_left_behind_by_a_failed_enrolment_is_caught(
+    start: Tree,  # noqa: F811
+    place: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A control: a store that leaves what it said it had not stored, which the next start finds beside the retry's."""
+
+    def careless(path: Path, data: bytes, *, replace: bool, fs: FileSystem) -> None:  # noqa: ARG001 - that is the fault
+        write_durably(path, data, fs=fs)
+
+    monkeypatch.setattr(store_module, "write_durably", careless)
+    monkeypatch.setattr(Store, "holds", lambda *_: False)
+    with pytest.raises(RecordCorruptError, match="a second one of the same user"):
+        test_a_failing_disk(start, place, "enrol", errno.EIO, and_later=False)
+
+
+def test_a_removal_that_cannot_be_tried_again_is_caught(
+    start: Tree,  # noqa: F811
+    place: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A control: a roster that takes a record which is gone for an error."""
+    monkeypatch.setattr(roster_module, "MissingFileError", ZeroDivisionError)
+    with pytest.raises(AssertionError):
+        test_a_failing_disk(start, place, "remove", errno.EIO, and_later=False)

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from facelatch.daemon.mode import Mode
+from facelatch.daemon.roster import Roster
 from facelatch.errors import FacelatchError
 from facelatch.ipc.words import EnrollMode
-from facelatch.vault.lockout import Wait, delay
+from facelatch.l2fe.lattice import Integers
+from facelatch.vault.lockout import Lockout, Wait, delay
+from facelatch.vault.record import Record
 from tests.powercut import (
     CARELESS,
     Disk,
+    Killed,
     NeverSyncsNames,
     PowerCut,
     Tree,
@@ -34,6 +39,7 @@ from tests.stored_agent import (
     Seen,
     StandingClock,
     StoredAgent,
+    opened_state,
     populated,
     run,
     seen,
@@ -230,3 +236,118 @@ def test_a_careless_writer_is_caught(start: Tree, place: Path, name: str, carele
     disk = careless(lay_out(start, place / "disk"))
     stages = story(start, case, disk)
     assert first_fault(power_cuts(disk), place / "left", lambda cut, root: wrong(cut, root, stages, []))
+
+
+def test_a_first_start_leaves_nothing_or_a_key_that_opens_what_was_enrolled(place: Path) -> None:
+    disk = Disk(lay_out({}, place / "disk"))
+    run(disk, enrol_carl)
+    met = set()
+
+    def wrong(cut: PowerCut, root: Path) -> str | None:
+        users = list(seen(root).users)
+        met.update(users or ["nobody"])
+        return None if users == ["carl"] or not (users or cut.told) else f"{users} after {cut.told}"
+
+    assert first_fault(power_cuts(disk), place / "left", wrong) is None
+    assert met == {"carl", "nobody"}
+
+
+async def _pay_later(agent: StoredAgent) -> None:
+    """A control: as ``fail_as_anna``, by an agent that counts once it has answered."""
+    due: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lockout, "charge", lambda _, subject: due.append(subject))
+        await agent.verify("stranger")
+    for subject in due:
+        agent.agent.lockout.charge(subject)
+
+
+def test_an_agent_that_counts_after_it_has_answered_is_caught(start: Tree, place: Path) -> None:
+    disk = Disk(lay_out(start, place / "disk"))
+    stages = story(start, replace(CASES["no match"], deed=_pay_later), disk)
+    fault = first_fault(power_cuts(disk), place / "left", lambda cut, root: wrong(cut, root, stages, []))
+    assert fault is not None
+    assert "what was told has been undone" in fault
+
+
+def test_a_guess_is_paid_for_before_it_is_made(start: Tree, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a plug that is pulled while the guess is made nor one that is pulled right after it makes it free."""
+    disk = Disk(lay_out(start, place / "disk"))
+    guess = Roster.secret
+
+    def told(roster: Roster, point: Integers, record: Record) -> bytes | None:
+        disk.tell("a guess is made")
+        return guess(roster, point, record)
+
+    monkeypatch.setattr(Roster, "secret", told)
+    old, *_ = story(start, CASES["match"], disk)
+    guessed = [cut for cut in power_cuts(disk) if cut.told and len(cut.told) < len(disk.told)]
+    assert guessed
+
+    def wrong(_: PowerCut, root: Path) -> str | None:
+        waits = seen(root).waits["anna"]
+        return "the guess was free" if waits == old.waits["anna"] else None
+
+    assert first_fault(guessed, place / "left", wrong) is None
+
+
+def undone(cut: PowerCut, root: Path) -> str | None:
+    """Say whether what was shown last is no longer there."""
+    return None if seen(root, clock=StandingClock(LATER)) == cut.told[-1] else "it is undone"
+
+
+def undone_after_a_kill(start: Tree, place: Path, name: str, second: type[Disk] = Disk) -> str | None:
+    """Kill the agent at each operation, which leaves the kernel its work; start it again; and only then cut the power.
+
+    Return how anything is undone that the ``second`` agent showed.
+    """
+    for fail_at in count():
+        opening = Disk(lay_out(start, place / "disk"))
+        with opened_state(opening, StandingClock(LATER)):
+            pass
+        disk = Disk(opening.root, fail_at=opening.count + fail_at, and_later=True)
+        try:
+            run(disk, CASES[name].deed, StandingClock(LATER))
+        except Killed:
+            disk.mend()
+            disk.__class__ = second
+            disk.told.clear()
+            disk.tell(seen(disk.root, disk, StandingClock(LATER)))  # no reboot: that would write, and sync, by itself
+            fault = first_fault([cut for cut in power_cuts(disk) if cut.told], place / "left", undone)
+            if fault is not None:
+                return fault
+        else:
+            assert fail_at >= 2
+            return None
+    raise AssertionError
+
+
+@pytest.mark.parametrize("name", ["enrol", "enrol again", "remove", "seal again", "no match", "match", "arm", "disarm"])
+def test_what_an_agent_shows_that_was_started_again_stays(start: Tree, place: Path, name: str) -> None:
+    assert undone_after_a_kill(start, place, name) is None
+
+
+@pytest.mark.parametrize("name", ["enrol", "remove", "arm"])
+def test_an_agent_that_trusts_what_a_killed_one_left_is_caught(start: Tree, place: Path, name: str) -> None:
+    assert undone_after_a_kill(start, place, name, NeverSyncsNames) is not None
+
+
+EVERY = 30
+"""Of the moments of a rekey at which the power goes a first time, every so many are tried: a few."""
+
+
+def test_a_renewal_goes_on_and_is_cut_off_again(start: Tree, place: Path) -> None:
+    disk = Disk(lay_out(start, place / "disk"))
+    old, *_ = story(start, CASES["rekey"], disk)
+    first = {cut.after: cut for cut in power_cuts(disk)}  # of each moment the state in which most was written
+    tried = 0
+    for cut in list(first.values())[::EVERY]:
+        going_on = Disk(lay_out(cut.tree, place / "again"))
+        with opened_state(going_on, StandingClock(LATER)):
+            going_on.tell("it runs again")
+        check = first_fault(
+            power_cuts(going_on), place / "left", lambda _, root: None if seen(root) == old else "something is lost"
+        )
+        assert check is None, cut
+        tried += 1
+    assert tried >= 3

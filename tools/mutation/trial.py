@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import types
 from collections.abc import Sequence
 from enum import Enum
@@ -29,6 +30,7 @@ WALL_SECONDS = 1800
 MEMORY_BYTES = 8 * 2**30
 """So that a mutant that asks for the whole memory fails instead of getting it."""
 
+_MEMORY = "/dev/shm"  # noqa: S108 - pytest makes a directory of its own there, closed to others
 _OPTIONS = ("-x", "-q", "--noconftest", "--assert=plain", "-pno:cacheprovider", "-pno:xdist", "-pno:faulthandler")
 
 
@@ -41,7 +43,12 @@ class Outcome(Enum):
 
 
 def warm() -> None:
-    """Load what every trial needs and no mutant touches, so that each forked process has it already."""
+    """Load what every trial needs and no mutant touches, so that each forked process has it already.
+
+    What the tests write goes into memory, where there is such a place: thousands of real syncs would take hours.
+    """
+    if os.access(_MEMORY, os.W_OK):
+        os.environ["TMPDIR"] = tempfile.tempdir = _MEMORY
     for name in ("asyncvarlink", "msgspec", "nacl.bindings", "nacl.public", "nacl.pwhash", "nacl.signing", "numpy"):
         importlib.import_module(name)
     import hypothesis
