@@ -59,8 +59,11 @@ def again(agent: StoredAgent, clock: StandingClock, case: Case) -> None:
         assert case in (CASES["enrol"], CASES["remove"], CASES["forget a secret"])
 
 
-@pytest.mark.parametrize("and_later", [False, True], ids=["once", "for some time"])
-@pytest.mark.parametrize("number", SAID, ids=errno.errorcode.get)
+@pytest.mark.parametrize(
+    ("number", "and_later"),
+    [*((number, False) for number in SAID), (errno.ENOSPC, True), (errno.EIO, True)],
+    ids=[*(errno.errorcode[number] for number in SAID), "ENOSPC-for-some-time", "EIO-for-some-time"],
+)
 @pytest.mark.parametrize("name", CASES)
 def test_a_failing_disk(start: Tree, place: Path, name: str, number: int, and_later: bool) -> None:  # noqa: F811
     case = CASES[name]
@@ -87,9 +90,9 @@ def test_a_failing_disk(start: Tree, place: Path, name: str, number: int, and_la
     assert fail_at >= 2
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in ("rekey", "seal", "seal again")])
+@pytest.mark.parametrize("name", [name for name in CASES if name not in ("rekey", "seal", "seal again", "refresh")])
 def test_a_power_cut_after_a_failure(start: Tree, place: Path, name: str) -> None:  # noqa: F811
-    """A rekey's and a seal's writes are those of the others, and too many to go through twice."""
+    """The writes of the four that are left out are those of the others, and too many to go through twice."""
     case = CASES[name]
     old = seen(lay_out(start, place / "old"))
 

@@ -37,6 +37,7 @@ def main(modules: tuple[str, ...], file: Path | None) -> None:
 
 
 def _try(subject: Subject) -> Tally:
+    """Try every mutant of a module; each that survives is told at once, as a run takes long."""
     path = Path(subject.path)
     source = path.read_text()
     everything = list(mutants(source))
@@ -45,7 +46,10 @@ def _try(subject: Subject) -> Tally:
     if run(subject.module, path, ast.parse(source), subject.selection) is not Outcome.SURVIVED:
         raise click.ClickException(f"the tests of {subject.name} fail, and nothing was mutated yet")
     for mutant in watched(everything, f"{subject.name:20}"):
-        tally.note(mutant, run(subject.module, path, mutant.tree, subject.selection))
+        outcome = run(subject.module, path, mutant.tree, subject.selection)
+        tally.note(mutant, outcome)
+        if outcome is Outcome.SURVIVED:
+            click.echo(f" survived: {mutant.line}: {mutant.change}", err=True)
     return tally
 
 

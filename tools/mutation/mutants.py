@@ -147,6 +147,10 @@ def _replacements(node: ast.AST) -> Iterator[ast.AST]:
                 yield ast.Subscript(value, ast.Slice(None, upper, step), ctx)
             if upper is not None:
                 yield ast.Subscript(value, ast.Slice(lower, None, step), ctx)
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp() if node.generators[0].ifs:
+            unfiltered = copy.deepcopy(node)
+            unfiltered.generators[0].ifs = []
+            yield unfiltered
         case _:
             yield from _statements(node)
 
@@ -178,8 +182,6 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Continue()
         case ast.ExceptHandler(type=ast.expr(), name=name, body=body):
             yield ast.ExceptHandler(ast.Tuple([], ast.Load()), name, body)
-        case ast.comprehension(target, iterable, ifs, is_async) if ifs:
-            yield ast.comprehension(target, iterable, [], is_async)
 
 
 def _told(node: ast.AST) -> str:
