@@ -34,7 +34,7 @@ CHANGES = {
     "raise a": ["pass"],
     "for a in b: break": ["continue"],
     "try: a\nexcept B: c": ["except ()"],
-    "x = [a for a in b if c]": ["x = [a for a in b]"],
+    "x = [a for a in b if c]": ["[a for a in b]"],
     "def f(): return a": ["return None"],
 }
 
