@@ -89,7 +89,7 @@ def enrols(story: Story) -> str:
 
 
 def refuses(story: Story) -> None:
-    """Somebody else is refused, five times in a row, and then locked out."""
+    """Somebody else is refused, and after five times in a row anna is locked."""
     story.show("stranger")
     require(story.attempts_until_locked() == FREE_FAILURES, "the lockout does not count to five")
     story.facelatch("unlock-lockout", "anna")
