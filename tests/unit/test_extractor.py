@@ -111,8 +111,32 @@ def test_at_most_two_candidates_in_all_users_together() -> None:
     rng = np.random.default_rng(5)
     x = someone(P, rng)
     sketches = [enrolled(attempt(P, x, 1.0, rng))[0] for _ in range(6)]
-    assert len(EXTRACTOR.candidates(x, sketches)) == MAX_CANDIDATES
+    assert len(EXTRACTOR.candidates(x, sketches)) == MAX_CANDIDATES == 2
+    assert len(EXTRACTOR.candidates(x, sketches, 1)) == 1
     assert EXTRACTOR.candidates(x, []) == []
+
+
+def test_the_radius_shrinks_with_whom_an_attempt_may_match_and_while_better_looks_are_to_come() -> None:
+    many = 2**31
+    rng = np.random.default_rng(9)
+    x = someone(P, rng)
+    sketch, _ = enrolled(x)
+    # Far inside what is decoded for sure, so that the radius alone decides.
+    assert P.radius(many) < GUARANTEED
+    inside, outside = (attempt(P, x, part * P.radius(many), rng) for part in (0.975, 1.025))
+    assert EXTRACTOR.candidates(inside, [sketch], users=many)
+    assert not EXTRACTOR.candidates(inside, [sketch], users=many, early=True)
+    assert not EXTRACTOR.candidates(outside, [sketch], users=many)
+    assert EXTRACTOR.candidates(outside, [sketch], early=True)
+
+
+def test_the_nearest_come_first_whosever_they_are() -> None:
+    rng = np.random.default_rng(10)
+    x = someone(P, rng)
+    near, far = enrolled(attempt(P, x, 1.0, rng)), enrolled(attempt(P, x, 0.9 * GUARANTEED, rng))
+    for pairs in ([near, far], [far, near]):
+        (first, *_) = EXTRACTOR.candidates(x, [sketch for sketch, _ in pairs])
+        assert np.array_equal(first.point, near[1])
 
 
 def test_the_owner_is_found_among_many_users() -> None:
@@ -140,3 +164,18 @@ def test_c_alone_is_uniform() -> None:
 def test_embeddings_without_a_face_are_refused(bad: np.ndarray) -> None:
     with pytest.raises(EmbeddingError):
         EXTRACTOR.project(bad)
+
+
+@pytest.mark.parametrize(("length", "usable"), [(0.998, False), (0.9995, True), (1.0005, True), (1.002, False)])
+def test_an_embedding_has_length_one_within_what_float32_leaves(length: float, usable: bool) -> None:
+    x = length * someone(P, np.random.default_rng(12))
+    if usable:
+        assert EXTRACTOR.project(x).shape == (P.k,)
+    else:
+        with pytest.raises(EmbeddingError, match="has no direction"):
+            EXTRACTOR.project(x)
+
+
+def test_what_is_made_with_a_seed_keeps_it() -> None:
+    x = someone(P, np.random.default_rng(13))
+    assert EXTRACTOR.generate(x, CONTEXT, seed=b"s" * 32).sketch.seed == b"s" * 32

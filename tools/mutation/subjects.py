@@ -47,7 +47,7 @@ SUBJECTS = (
     Subject("vault.record", ("record", "vectors"), core=True),
     Subject("vault.lockout", ("lockout",), core=True),
     Subject("daemon.policy", ("policy",), core=True),
-    Subject("l2fe.keys", ("vectors", "extractor"), core=True),
+    Subject("l2fe.keys", ("parameters", "vectors", "extractor"), core=True),
     Subject("l2fe.extractor", ("vectors", "extractor", "refresh"), core=True),
     Subject("l2fe.kdf", ("device_key", "vectors")),
     Subject("l2fe.framing", ("secrets_format", "vectors")),
