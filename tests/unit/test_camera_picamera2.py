@@ -22,7 +22,7 @@ from facelatch.camera import bounded, opened, picamera2_camera
 from facelatch.camera.picamera2_camera import Picamera2Camera
 from facelatch.errors import CameraError, CameraFault
 
-SCENE = np.zeros((4, 6, 3), dtype=np.uint8)
+SCENE = np.zeros((64, 96, 3), dtype=np.uint8)
 SCENE[...] = (10, 20, 30)
 SCENE[0, 0] = (200, 100, 50)
 
