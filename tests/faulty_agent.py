@@ -118,7 +118,7 @@ def _ioctl(_descriptor: int, request: int, argument: bytearray) -> int:
     return 0
 
 
-def _start(_: V4l2Camera) -> Capture:
+def _start(self: V4l2Camera) -> Capture:  # noqa: ARG001 - it becomes a method
     return _Capture()
 
 
@@ -129,6 +129,6 @@ def _clock(clock: int, *, ask: Callable[[int], float] = time.clock_gettime) -> f
 
 if __name__ == "__main__":
     fcntl.ioctl = _ioctl  # type: ignore[assignment]
-    time.clock_gettime = _clock  # type: ignore[assignment]
+    time.clock_gettime = _clock
     V4l2Camera._capture_by_opencv = _start  # type: ignore[method-assign]
     main()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices a camera that delivers frames, but useless ones: a covered lens, one picture for ever, a sleep between two."""
+"""Notices a camera that delivers frames, but useless ones: a covered lens, one picture for ever, a gap of a sleep."""
 
 from __future__ import annotations
 
