@@ -72,6 +72,7 @@ def _tell(load: Load, minutes: float) -> None:
         f"{minutes:g} minutes on {os.cpu_count()} processors, load averages {shares}; the agent used {used:.2f} of one"
     )
     click.echo(f"GetStatus: {len(status)} answers to {len(load.watched)} watchers, {_times(status)} (goal: p99 20 ms)")
+    click.echo(f"of that the machine's own, by an echo server beside the agent: {_times(np.array(load.echoes))}")
     click.echo(
         f"Verify: {len(unlocks)} matches, {turns.min()} to {turns.max()} each, {busy} times Busy; {_times(unlocks)}"
     )

@@ -10,11 +10,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.agent import NOBODY, Agent
+from tests.load.echo import measure
 from tests.load.friendly import Fared, contender, watcher
 from tests.load.hostile import AT_ONCE
 from tests.load.places import FIRST_UID
@@ -53,6 +54,7 @@ class Load:
     watched: list[Fared] = field(default_factory=list)
     contended: list[Fared] = field(default_factory=list)
     owner: Fared = field(default_factory=Fared)
+    echoes: list[float] = field(default_factory=list)
     cuts: Counter[str] = field(default_factory=Counter)
     samples: list[Usage] = field(default_factory=list)
     before: Usage | None = None
@@ -105,8 +107,13 @@ async def bear(agent: Agent, load: Load, enough: Callable[[Load], bool]) -> None
     await _warm_up(requests)
     load.before = await _settled(agent)
     uids = iter(range(FIRST_UID, 65000))
+    echo = agent.root / "echo.sock"
     tasks = []
-    async with _hostile(agent.runtime, [next(uids) for _ in range(load.hostile)], load):
+    async with (
+        _module("tests.load.echo", str(echo)),
+        _hostile(agent.runtime, [next(uids) for _ in range(load.hostile)], load),
+    ):
+        tasks.append(asyncio.create_task(measure(echo, load.echoes)))
         for number in range(load.watchers):
             if number % PER_USER == 0:
                 uid = next(uids)
@@ -148,21 +155,26 @@ async def _settled(agent: Agent) -> Usage:
 @asynccontextmanager
 async def _hostile(runtime: Path, uids: list[int], load: Load) -> AsyncIterator[None]:
     """Have hostile users at work in processes of their own, so that they slow down nobody but the agent."""
-    processes = [
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.load.hostile", str(runtime), str(uid), str(load.places)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for uid in uids
-    ]
-    try:
+    async with AsyncExitStack() as stack:
+        processes = [
+            await stack.enter_async_context(_module("tests.load.hostile", str(runtime), str(uid), str(load.places)))
+            for uid in uids
+        ]
         yield
         for process in processes:
             said, _ = await process.communicate(b"")
             load.cuts.update(json.loads(said))
+
+
+@asynccontextmanager
+async def _module(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a module of ours, which ends when its standard input does."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *command), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        yield process
     finally:
-        for process in processes:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
