@@ -181,6 +181,21 @@ def thread_of_each_enrolment() -> None:
     _before(Roster, "make", spy)
 
 
+def kept_secret() -> None:
+    """A key that is held on to, in memory alone: the control of test_forgetting."""
+    kept: list[bytes] = []
+
+    def make(original: Function) -> Function:
+        def matched(service: AgentService, match: Any, signed_for: Any) -> wire.VerifyReply:
+            kept.append(match.secret)
+            reply: wire.VerifyReply = original(service, match, signed_for)
+            return reply
+
+        return matched
+
+    _replace(AgentService, "_matched", make)
+
+
 LEAKS = {
     leak.__name__: leak
     for leak in (
@@ -199,6 +214,7 @@ WEAKNESSES = {
     for weakness in (
         open_memory,
         no_core_limit,
+        kept_secret,
         memory_of_each_enrolment,
         descriptor_of_each_enrolment,
         thread_of_each_enrolment,

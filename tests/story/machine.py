@@ -79,6 +79,8 @@ def booted(root: Path, binds: Mapping[Path, str], log: Path) -> Iterator[Machine
     """
     command = [_program("systemd-nspawn"), "--quiet", f"--directory={root}", "--volatile=overlay"]
     command += ["--register=no", "--keep-unit", "--boot", "--console=pipe", "--link-journal=no"]
+    # Without these systemd can neither filter devices nor take the network away, and only says so in its journal.
+    command += ["--private-network", "--capability=CAP_BPF", "--system-call-filter=bpf"]
     command += [f"--bind={folder}:{place}" for folder, place in binds.items()]
     # Hosts with cgroups of both versions would pass on the first, with which systemd no longer boots.
     environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}

@@ -6,8 +6,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 import nacl.encoding
@@ -17,8 +15,7 @@ import pytest
 from facelatch.errors import DeviceKeyError
 from facelatch.l2fe.kdf import kdf
 from facelatch.vault.device_key import DeviceKey, HostFileKey
-from facelatch.vault.files import sweep
-from tests.powercut import FailingFs, PowerCut, PowerCutFs
+from tests.powercut import CARELESS, Disk, PowerCut, first_fault, lay_out, power_cuts
 
 KEY = bytes(range(32))
 
@@ -137,24 +134,22 @@ def test_a_linked_key_is_refused(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_no_key(tmp_path: Path) -> None:
     with pytest.raises(DeviceKeyError, match="device key: no space left"):
-        HostFileKey.create(tmp_path / "key", fs=FailingFs(errno.ENOSPC, fail_at=1))
+        HostFileKey.create(tmp_path / "key", fs=Disk(tmp_path, number=errno.ENOSPC, fail_at=1))
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("keep_names", [True, False])
-def test_power_cut_while_creating_leaves_a_whole_key_or_none(tmp_path: Path, keep_names: bool) -> None:
-    for cut_at in count():
-        path = tmp_path / f"{cut_at}" / "key"
-        path.parent.mkdir()
-        fs = PowerCutFs(path.parent, cut_at)
-        created = None
-        with suppress(PowerCut):
-            created = HostFileKey.create(path, fs=fs)
-        fs.fall(keep_names=keep_names)
-        sweep(path.parent)
-        if path.exists():
-            HostFileKey.load(path)
-        if created is not None:
-            assert HostFileKey.load(path).key_id == created.key_id
-            break
-    assert cut_at >= 5
+@pytest.mark.parametrize("careless", [None, *CARELESS])
+def test_power_cut_while_creating_leaves_a_whole_key_or_none(tmp_path: Path, careless: type[Disk] | None) -> None:
+    disk = (careless or Disk)(lay_out({}, tmp_path / "disk"))
+    key_id = HostFileKey.create(disk.root / "key", fs=disk).key_id
+    disk.tell("created")
+
+    def wrong(cut: PowerCut, root: Path) -> str | None:
+        try:
+            left = HostFileKey.load(root / "key").key_id
+        except DeviceKeyError as error:
+            return None if "does not exist" in str(error) and not cut.told else str(error)
+        return None if left == key_id else "another key"
+
+    fault = first_fault(power_cuts(disk), tmp_path / "left", wrong)
+    assert bool(fault) == (careless is not None), fault

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -13,10 +12,9 @@ import pytest
 
 from facelatch.errors import ConfigError, DeviceKeyError
 from facelatch.vault.device_key import HostFileKey
-from facelatch.vault.files import sweep
 from facelatch.vault.key_providers import PROVIDERS, open_key_ring
 from facelatch.vault.key_ring import FileKeyRing, KeyRing, next_path
-from tests.powercut import FailingFs, PowerCut, PowerCutFs
+from tests.powercut import CARELESS, Disk, PowerCut, first_fault, lay_out, power_cuts
 
 KEY = bytes(range(32))
 
@@ -92,42 +90,53 @@ def test_a_new_key_is_checked_like_the_old(path: Path) -> None:
         reopen(path)
 
 
-@pytest.mark.parametrize("keep_names", [True, False])
-def test_power_cut_at_every_step_loses_no_key(tmp_path: Path, keep_names: bool) -> None:
-    for cut_at in count():
-        path = tmp_path / f"{cut_at}" / "device.key"
-        path.parent.mkdir()
-        old = HostFileKey.create(path).key_id
-        fs = PowerCutFs(path.parent, cut_at)
-        in_use = {old}  # under which keys records may be sealed when the power goes
-        done = False
-        with suppress(PowerCut):
-            ring = FileKeyRing(path, HostFileKey, fs=fs)
-            new = ring.begin_rotation().key_id
-            in_use = {old, new}
-            in_use = {new}  # every record is sealed anew
-            ring.finish_rotation()
-            done = True
-        fs.fall(keep_names=keep_names)
-        sweep(path.parent)
-        ring = reopen(path)
-        assert all(ring.find(key_id) for key_id in in_use)
-        assert not done or ring.current.key_id == new
-        expected = ring.begin_rotation().key_id
-        ring.finish_rotation()
-        assert reopen(path).current.key_id == expected
-        if done:
-            break
-    assert cut_at >= 7
+@pytest.mark.parametrize("careless", [None, *CARELESS])
+def test_power_cut_at_every_step_loses_no_key(tmp_path: Path, careless: type[Disk] | None) -> None:
+    root = lay_out({}, tmp_path / "disk")
+    old = HostFileKey.create(root / "device.key").key_id
+    disk = (careless or Disk)(root)
+    ring = FileKeyRing(root / "device.key", HostFileKey, fs=disk)
+    new = ring.begin_rotation().key_id
+    disk.tell("records may be under either")
+    disk.tell("all are under the new one")
+    ring.finish_rotation()
+    disk.tell("the new one is in use")
+
+    def wrong(cut: PowerCut, root: Path) -> str | None:
+        try:
+            left = FileKeyRing(root / "device.key", HostFileKey, fs=Disk(root))
+        except DeviceKeyError as error:
+            return str(error)
+        if left.find(new if cut.told else old) is None:
+            return "a key is lost"
+        if len(cut.told) == len(disk.told) and left.current.key_id != new:
+            return "the old key is back"
+        expected = left.begin_rotation().key_id
+        left.finish_rotation()
+        return None if FileKeyRing(root / "device.key", HostFileKey).current.key_id == expected else "it does not go on"
+
+    fault = first_fault(power_cuts(disk), tmp_path / "left", wrong)
+    assert bool(fault) == (careless is not None), fault
 
 
-def test_a_new_key_that_was_not_yet_durable_is_before_it_is_used(path: Path) -> None:
-    fs = PowerCutFs(path.parent, cut_at=100)
-    ring = FileKeyRing(path, HostFileKey, fs=fs)
-    HostFileKey.create(next_path(path))  # behind the back of fs: as it is when the agent was killed, not the power cut
-    new = ring.begin_rotation()
-    fs.fall(keep_names=False)
-    assert reopen(path).newest.key_id == new.key_id
+@pytest.mark.parametrize("first", [True, False], ids=["the first key", "the one after"])
+def test_a_key_whose_maker_was_killed_is_durable_before_it_is_used(tmp_path: Path, first: bool) -> None:
+    path = tmp_path / "device.key"
+    if not first:
+        HostFileKey.create(path)
+    disk = Disk(tmp_path)
+    unsynced = path if first else next_path(path)
+    descriptor = disk.create(unsynced, 0o600)
+    rest = KEY
+    while rest:
+        rest = rest[disk.write(descriptor, rest) :]
+    disk.sync(descriptor)
+    disk.close(descriptor)
+    ring = open_key_ring("host-file", path, may_create=True, fs=disk)
+    disk.tell(ring.newest.key_id)
+    left = [cut.tree for cut in power_cuts(disk) if cut.told]
+    assert left
+    assert all(tree.get(unsynced.name) == KEY for tree in left)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
@@ -136,7 +145,7 @@ def test_a_disk_that_fails_once_at_any_step(tmp_path: Path, number: int) -> None
         path = tmp_path / f"{fail_at}" / "device.key"
         path.parent.mkdir()
         old = HostFileKey.create(path).key_id
-        fs = FailingFs(number, fail_at=fail_at)
+        fs = Disk(path.parent, number=number, fail_at=fail_at)
         ring = FileKeyRing(path, HostFileKey, fs=fs)
         failures = insist(ring.begin_rotation)
         assert ring.current.key_id == old

@@ -21,7 +21,7 @@ from facelatch.vault.files import (
     sweep,
     write_durably,
 )
-from tests.powercut import FailingFs, PowerCut, PowerCutFs, SteppedFs
+from tests.powercut import CARELESS, Disk, NeverSyncsNames, PowerCut, Tree, first_fault, lay_out, power_cuts
 
 OLD = b"what was there before"
 NEW = b"what comes instead, and is longer"
@@ -42,7 +42,7 @@ def test_write_then_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 300])
 def test_short_writes_are_continued(tmp_path: Path, data: bytes) -> None:
-    write_durably(tmp_path / "file", data, fs=SteppedFs())
+    write_durably(tmp_path / "file", data, fs=Disk(tmp_path))
     assert read_bounded(tmp_path / "file", 100_000) == data
 
 
@@ -97,19 +97,19 @@ def test_a_failed_operation_leaves_the_old_or_the_new(tmp_path: Path, number: in
         path.parent.mkdir()
         if replace:
             path.write_bytes(OLD)
-        fs = FailingFs(number, fail_at=fail_at)
+        fs = Disk(path.parent, number=number, fail_at=fail_at)
         told = ""
         try:
             write_durably(path, NEW, replace=replace, fs=fs)
         except StorageError as error:
             told = str(error)
-        if fs.steps <= fail_at:
+        if fs.count <= fail_at:
             break
         assert re.search(message, told)
-        # Only the sync of the directory fails after the new content is in place, or the removal of the second name.
+        # Only the sync of the directory fails after the new content is in place; where nothing was, nothing stays.
         old = [("file", OLD)] if replace else []
         found = [(name, (path.parent / name).read_bytes()) for name in names(path.parent)]
-        assert found in (old, [("file", NEW)])
+        assert found in ((old, [("file", NEW)]) if replace else (old,))
     assert not told
     assert path.read_bytes() == NEW
     assert fail_at >= 5
@@ -119,56 +119,97 @@ def test_a_disk_that_stays_full_keeps_the_old_and_the_leftover_is_swept(tmp_path
     path = tmp_path / "file"
     path.write_bytes(OLD)
     with pytest.raises(StorageError, match="no space left"):
-        write_durably(path, NEW, fs=FailingFs(errno.ENOSPC, fail_at=2, and_later=True))
+        write_durably(path, NEW, fs=Disk(tmp_path, number=errno.ENOSPC, fail_at=2, and_later=True))
     assert path.read_bytes() == OLD
     assert len(names(tmp_path)) == 2
     assert sweep(tmp_path) == 1
     assert names(tmp_path) == ["file"]
 
 
-@pytest.mark.parametrize("keep_names", [True, False])
+def written(disk: Disk, path: Path, replace: bool) -> Disk:
+    """Write a file and say that it is written."""
+    write_durably(path, NEW, replace=replace, fs=disk)
+    disk.tell("written")
+    return disk
+
+
+def found_wrong(cut: PowerCut, root: Path, old: bytes | None) -> str | None:
+    """Say what a restart would find wrong: neither the old nor the new, or the old once the new was told."""
+    sweep(root, fs=Disk(root))
+    content = (root / "file").read_bytes() if (root / "file").exists() else None
+    if set(names(root)) - {"file"}:
+        return f"{names(root)} are left"
+    if content not in ((NEW,) if cut.told else (old, NEW)):
+        return f"{content!r} is there"
+    return None
+
+
 @pytest.mark.parametrize("replace", [True, False])
-def test_power_cut_at_every_operation_of_a_write(tmp_path: Path, keep_names: bool, replace: bool) -> None:
-    for cut_at in count():
-        path = tmp_path / f"{cut_at}" / "file"
-        path.parent.mkdir()
-        if replace:
-            path.write_bytes(OLD)
-        fs = PowerCutFs(path.parent, cut_at)
-        done = False
+def test_a_power_cut_leaves_the_old_or_the_new(tmp_path: Path, replace: bool) -> None:
+    old = OLD if replace else None
+    start: Tree = {"file": OLD} if replace else {}
+    disk = written(Disk(lay_out(start, tmp_path / "disk")), tmp_path / "disk" / "file", replace)
+    cuts = list(power_cuts(disk))
+    assert len(cuts) > len(NEW)  # every byte of it may be the first that is missing
+    assert first_fault(cuts, tmp_path / "left", lambda cut, root: found_wrong(cut, root, old)) is None
+
+
+@pytest.mark.parametrize("careless", CARELESS)
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_careless_writer_is_caught(tmp_path: Path, careless: type[Disk], replace: bool) -> None:
+    old = OLD if replace else None
+    start: Tree = {"file": OLD} if replace else {}
+    disk = written(careless(lay_out(start, tmp_path / "disk")), tmp_path / "disk" / "file", replace)
+    assert first_fault(power_cuts(disk), tmp_path / "left", lambda cut, root: found_wrong(cut, root, old))
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_power_cut_after_a_failure_leaves_the_old_or_the_new(tmp_path: Path, replace: bool, number: int) -> None:
+    old = OLD if replace else None
+    for fail_at in count():
+        start: Tree = {"file": OLD} if replace else {}
+        disk = Disk(lay_out(start, tmp_path / "disk"), number=number, fail_at=fail_at)
         try:
-            write_durably(path, NEW, replace=replace, fs=fs)
-            done = True
-        except PowerCut:
-            pass
-        fs.fall(keep_names=keep_names)
-        sweep(path.parent)
-        content = path.read_bytes() if path.exists() else None
-        assert content in (OLD if replace else None, NEW)
-        assert set(names(path.parent)) <= {"file"}
-        if done:
+            written(disk, tmp_path / "disk" / "file", replace)
             break
-    assert content == NEW  # reported as written, so it is there
-    assert cut_at >= 5
-
-
-@pytest.mark.parametrize("keep_names", [True, False])
-def test_power_cut_at_every_operation_of_a_removal(tmp_path: Path, keep_names: bool) -> None:
-    for cut_at in range(3):
-        path = tmp_path / f"{cut_at}" / "file"
-        path.parent.mkdir()
-        path.write_bytes(OLD)
-        fs = PowerCutFs(path.parent, cut_at)
-        done = False
-        try:
-            remove_durably(path, fs=fs)
-            done = True
-        except PowerCut:
+        except StorageError:
             pass
-        fs.fall(keep_names=keep_names)
-        assert not path.exists() or path.read_bytes() == OLD
-    assert done
-    assert not path.exists()
+        check = first_fault(power_cuts(disk), tmp_path / "left", lambda cut, root: found_wrong(cut, root, old))
+        assert check is None
+    assert fail_at >= 5
+
+
+def test_power_cut_during_a_removal(tmp_path: Path) -> None:
+    def removed(disk: Disk) -> Disk:
+        remove_durably(disk.root / "file", fs=disk)
+        disk.tell("removed")
+        return disk
+
+    def wrong(cut: PowerCut, root: Path) -> str | None:
+        there = (root / "file").exists()
+        return "it is back" if there and cut.told else None
+
+    disk = removed(Disk(lay_out({"file": OLD}, tmp_path / "disk")))
+    assert first_fault(power_cuts(disk), tmp_path / "left", wrong) is None
+    careless = removed(NeverSyncsNames(lay_out({"file": OLD}, tmp_path / "disk")))
+    assert first_fault(power_cuts(careless), tmp_path / "left", wrong)
+
+
+def test_a_removal_that_failed_at_its_last_step_is_durable_once_it_was_tried_again(tmp_path: Path) -> None:
+    disk = Disk(lay_out({"file": OLD}, tmp_path / "disk"), number=errno.EIO, fail_at=1)
+    with pytest.raises(StorageError, match="cannot remove"):
+        remove_durably(disk.root / "file", fs=disk)
+    with pytest.raises(MissingFileError):
+        remove_durably(disk.root / "file", fs=disk)
+    disk.tell("there is none")
+    assert not any("file" in cut.tree for cut in power_cuts(disk) if cut.told)
+
+
+def test_a_removal_where_the_directory_is_gone_is_not_taken_for_one(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"gone does not exist: create it") as told:
+        remove_durably(tmp_path / "gone" / "file")
+    assert not isinstance(told.value, MissingFileError)
 
 
 def test_removing_what_is_not_there(tmp_path: Path) -> None:
@@ -179,7 +220,7 @@ def test_removing_what_is_not_there(tmp_path: Path) -> None:
 def test_a_failed_removal_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(OLD)
     with pytest.raises(StorageError, match=r"cannot remove .*file, its file system is read-only"):
-        remove_durably(tmp_path / "file", fs=FailingFs(errno.EROFS, fail_at=0))
+        remove_durably(tmp_path / "file", fs=Disk(tmp_path, number=errno.EROFS, fail_at=0))
     assert (tmp_path / "file").read_bytes() == OLD
 
 

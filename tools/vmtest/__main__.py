@@ -7,8 +7,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,9 +20,10 @@ from tools.debian import Debian
 from tools.vmtest import hardware
 from tools.vmtest.chapters import AFTER, BEFORE
 from tools.vmtest.cuts import DEEDS, cut_short
-from tools.vmtest.image import KEPT, PACKAGES, image, make_disk, make_empty
+from tools.vmtest.image import PACKAGES, image, make_disk, make_empty
 from tools.vmtest.machine import require_emulator
 from tools.vmtest.scene import Story
+from tools.vmtest.telling import ending, tell
 
 _SUITE = "trixie"
 _PACKAGES = (
@@ -63,35 +63,10 @@ def main(cuts: int, seed: int) -> None:
             what = f"The plug is pulled in the middle of {deed.name}; back on, nothing is lost, and anna gets in."
             steps.append((what, partial(cut_short, story, deed)))
         steps += [(chapter.__doc__ or "", partial(chapter, story)) for chapter in AFTER]
-        with _ending(story):
+        with ending(story.machine, story.folder):
             for what, step in steps:
-                _tell(what, step)
+                tell(what, step)
     click.echo(f"all told in {(time.monotonic() - begun) / 60:.1f} minutes; plug pulled {cuts} times, seed {seed}")
-
-
-def _tell(what: str, chapter: Callable[[], str | None]) -> None:
-    begun = time.monotonic()
-    watched = sys.stdout.isatty()
-    if watched:
-        click.echo(f"   ...      {what}\r", nl=False)
-    found = chapter()
-    click.echo(f"ok {time.monotonic() - begun:6.1f} s  {what}{f'  [{found}]' if found else ''}")
-
-
-@contextmanager
-def _ending(story: Story) -> Iterator[None]:
-    """End the machine in any case; where a chapter fails, keep a picture of its screen and what its console said."""
-    try:
-        yield
-    except BaseException:
-        picture, log = KEPT / "failed.png", KEPT / "failed.log"
-        story.machine.picture(picture)
-        if (story.folder / "console.log").exists():
-            log.write_bytes((story.folder / "console.log").read_bytes())
-        click.echo(f"\nNOT so. The screen: {picture}; the console: {log}")
-        raise
-    finally:
-        story.machine.pull_the_plug()
 
 
 if __name__ == "__main__":

@@ -30,10 +30,11 @@ RemainAfterExit=yes
 [Install]
 WantedBy=multi-user.target
 """
+_PLAY = f"python3 {STORY}/inside/film.py {FILM} | v4l2-ctl -d /dev/video1 --stream-out-mmap=3 --stream-from=- --silent"
 _UNITS = {
     "vmtest-setup": ("local-fs.target systemd-udevd.service", "oneshot", f"/bin/sh {STORY}/inside/setup.sh"),
     "vmtest-pins": ("vmtest-setup.service", "exec", f"/usr/bin/python3 {STORY}/inside/pins.py /run/pins"),
-    "vmtest-film": ("vmtest-setup.service", "exec", f"/usr/bin/python3 {STORY}/inside/film.py /dev/video1 {FILM}"),
+    "vmtest-film": ("vmtest-setup.service", "exec", f"/bin/sh -c '{_PLAY}'"),
 }
 
 

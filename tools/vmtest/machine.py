@@ -28,6 +28,7 @@ _COMMAND = (
 # The emulated processor's flaws are not ours, and mending them costs time.
 _KERNEL = "root=/dev/vda rw console=ttyS0 console=tty0 mitigations=off systemd.show_status=yes loglevel=4"
 _BOOTED = ("running", "degraded")
+_LAST_WORDS_S = 60.0
 
 
 def require_emulator() -> None:
@@ -122,6 +123,15 @@ class Guest(Booted):
         """Take a picture of its screen (PNG), if it still has one."""
         with suppress(StoryError, OSError):
             screenshot(self._folder / "qmp", path)
+
+    def journal(self, path: Path) -> None:
+        """Write down what its journal says of this boot, if it still answers."""
+        self._agent.close()
+        last = GuestAgent(self._folder / "guest", _LAST_WORDS_S)
+        with suppress(StoryError, OSError):
+            command = ("/usr/bin/journalctl", "--boot", "--no-pager", "--output=short-monotonic", "--lines=2000")
+            path.write_text(last.run(command, "").stdout)
+        last.close()
 
     def _is_there(self) -> bool:
         if self._running[-1].poll() is not None:

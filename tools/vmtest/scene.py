@@ -29,6 +29,7 @@ liveness = "off"
 [camera]
 backend = "v4l2"
 source = "/dev/video0"
+patience = 20
 [enroll]
 frames = 6
 seconds = 0.001

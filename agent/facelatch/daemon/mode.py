@@ -6,13 +6,13 @@ No method of the socket changes it, and no button but to "disarmed": whoever sta
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
 from facelatch.errors import StorageError
 from facelatch.vault.files import MissingFileError, read_bounded, remove_durably, storage_error, write_durably
+from facelatch.vault.filesystem import OS, FileSystem
 
 _NAME = "door"
 _MAX_BYTES = 16
@@ -42,20 +42,20 @@ def read_mode(state: Path) -> Mode:
     return Mode.DISARMED
 
 
-def write_mode(state: Path, mode: Mode) -> None:
+def write_mode(state: Path, mode: Mode, *, fs: FileSystem = OS) -> None:
     """Change how the device is, durably.
 
     Raises:
-        StorageError: it stays as it was, or its owner cannot be set.
+        StorageError: it stays as it was; or, if only the last step failed, it is changed but a power cut may undo that.
     """
     path = state / _NAME
     if mode is Mode.DISARMED:
         with suppress(MissingFileError):
-            remove_durably(path)
+            remove_durably(path, fs=fs)
         return
-    write_durably(path, f"{mode}\n".encode("ascii"))
     try:
         owner = state.stat()
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)  # root writes it, and the agent reads it
     except OSError as error:
         raise storage_error("write", path, error) from error
+    # Root writes it, and the agent reads it.
+    write_durably(path, f"{mode}\n".encode("ascii"), owner=(owner.st_uid, owner.st_gid), fs=fs)

@@ -7,16 +7,18 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy.typing as npt
 
-from facelatch.errors import FacelatchError, RecordCorruptError
+from facelatch.errors import FacelatchError, RecordCorruptError, StorageError
 from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.lattice import Integers
 from facelatch.l2fe.refresh import History
 from facelatch.vault.device_key import DeviceKey
+from facelatch.vault.files import MissingFileError
 from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.record import (
     RECORD_ID_BYTES,
@@ -116,7 +118,8 @@ class Roster:
 
         Raises:
             OvertakenError: since it was made, the user was removed, or enrolled anew.
-            StorageError: it is not stored, and what was there before still is.
+            StorageError: it is not stored, and what was there before still is; or, if only the last step failed and the
+                disk does not let it be undone, it is stored and known, but a power cut may undo that.
         """
         with self._lock:
             before = self._records.get(record.header.user)
@@ -143,7 +146,14 @@ class Roster:
                 self._put(record)
 
     def _put(self, record: Record) -> None:
-        self._store.put(record.header.record_id.hex(), seal(record, self._key))
+        name, sealed = record.header.record_id.hex(), seal(record, self._key)
+        try:
+            self._store.put(name, sealed)
+        except StorageError:
+            # What a restart would find is what is known: else the old keys would be given out, and new secrets lost.
+            if self._store.holds(name, sealed):
+                self._records[record.header.user] = record
+            raise
         self._records[record.header.user] = record
 
     def refreshed(
@@ -176,10 +186,12 @@ class Roster:
 
         Raises:
             KeyError: nobody of that name is enrolled.
-            StorageError: the record could not be removed; the user stays.
+            StorageError: the record could not be removed, or not durably; the user stays, and this may be called again.
         """
         with self._lock:
-            self._store.remove(self._records[user].header.record_id.hex())
+            # Missing is what an earlier call has removed that failed at its last step.
+            with suppress(MissingFileError):
+                self._store.remove(self._records[user].header.record_id.hex())
             return self._records.pop(user)
 
     def secret(self, point: Integers, record: Record) -> bytes | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -16,13 +17,13 @@ from facelatch.config import Config
 from facelatch.daemon.agent import Agent
 from facelatch.daemon.audit import Audit
 from facelatch.daemon.door import Door, ourselves
-from facelatch.daemon.hardening import keep_memory_private
+from facelatch.daemon.hardening import keep_memory_private, lock_memory
 from facelatch.daemon.policy import Policy
 from facelatch.daemon.presence import Presence
-from facelatch.daemon.roster import Roster
 from facelatch.daemon.service import AgentService
 from facelatch.daemon.service_manager import give_signs_of_life, inherited_sockets, notify, watchdog_seconds
 from facelatch.daemon.signals import LitCamera, Signals
+from facelatch.daemon.state import open_state
 from facelatch.daemon.status_service import StatusService
 from facelatch.daemon.strike import Strike
 from facelatch.daemon.worker import Worker
@@ -33,15 +34,9 @@ from facelatch.ipc.listener import require_free
 from facelatch.ipc.server import Server
 from facelatch.l2fe.extractor import Extractor
 from facelatch.shipped import configured_camera, face_path, parameter_set
-from facelatch.vault.key_providers import open_key_ring
-from facelatch.vault.lockout import BootClock, Lockout
-from facelatch.vault.secrets import Secrets
-from facelatch.vault.store import Store, require_usable
 
 AGENT_SOCKET = "agent.sock"
 STATUS_SOCKET = "status.sock"
-_LOCKOUT = "lockout"
-_SECRETS = "secrets"
 
 _log = logging.getLogger(__name__)
 
@@ -56,11 +51,15 @@ def run(config: Config, ready: Callable[[], None] = lambda: None) -> None:
         FacelatchError: the agent cannot start; the message names the thing and the remedy.
     """
     keep_memory_private()
+    if not lock_memory():
+        _log.warning("keys and looks may reach swap: encrypt it, or allow to lock memory (LimitMEMLOCK=infinity)")
     with ExitStack() as stack:
         sockets = inherited_sockets()
         if not sockets:
             _require_sockets_can_be_made(config.runtime)
-        asyncio.run(_serve(config, build(config, stack), sockets, ready))
+        agent = build(config, stack)
+        gc.freeze()  # what lives as long as the agent need not be gone through after each job
+        asyncio.run(_serve(config, agent, sockets, ready))
 
 
 def build(config: Config, stack: ExitStack) -> Agent:
@@ -73,29 +72,22 @@ def build(config: Config, stack: ExitStack) -> Agent:
     camera = configured_camera(config.camera)
     path = face_path(liveness=camera.live and config.liveness != "off")
     camera_fault = _camera_fault(camera)
-    # What could fail is looked at before the first start makes a key and a directory.
-    require_usable(config.state)
-    ring = open_key_ring(config.device_key.provider, config.device_key.path, may_create=not _has_records(config.state))
-    store = stack.enter_context(Store(config.state))
     extractor = Extractor(chosen)
-    roster = Roster(store, ring, extractor)
-    # Secrets that a renewal of the device key has not reached yet are still under the old one.
-    secrets = Secrets(config.state / _SECRETS, ring.current)
-    lockout = Lockout(config.state / _LOCKOUT, ring, BootClock())
+    state = open_state(config, extractor, stack)
     signals = Signals(make_indicator(config.indicator), config.enroll.frames)
     stack.callback(signals.dark)
     worker = Worker(LitCamera(camera, signals), path, camera_fault)
     stack.callback(worker.close)
     audit = Audit()
     latch = make_latch(config.latch)
-    agent = Agent(
+    return Agent(
         config=config,
         policy=Policy(config),
-        ring=ring,
+        ring=state.ring,
         extractor=extractor,
-        roster=roster,
-        secrets=secrets,
-        lockout=lockout,
+        roster=state.roster,
+        secrets=state.secrets,
+        lockout=state.lockout,
         worker=worker,
         audit=audit,
         live_camera=camera.live,
@@ -103,13 +95,6 @@ def build(config: Config, stack: ExitStack) -> Agent:
         strike=None if latch is None else Strike(latch, config.latch, config.state, audit),
         button=make_button(config.button),
     )
-    if ring.next is not None:
-        _log.info("going on with a renewal of the device key that was interrupted")
-        agent.renew_device_key()
-    for fault in secrets.sweep(roster).faults:
-        # Unlike a record's fault this stops nothing: who has lost a secret can still unlock.
-        _log.warning("%s", fault)
-    return agent
 
 
 async def _serve(config: Config, agent: Agent, sockets: Mapping[str, socket.socket], ready: Callable[[], None]) -> None:
@@ -186,7 +171,3 @@ def _require_sockets_can_be_made(runtime: Path) -> None:
         )
     for name in (AGENT_SOCKET, STATUS_SOCKET):
         require_free(runtime / name)
-
-
-def _has_records(state: Path) -> bool:
-    return state.is_dir() and (any(state.glob("*.rec")) or any(state.glob(f"{_SECRETS}/*.sec")))

@@ -57,16 +57,26 @@ def storage_error(doing: str, path: Path, error: OSError) -> StorageError:
     return StorageError(f"cannot {doing} {path} ({error.strerror})", "check the file system and the card")
 
 
-def write_durably(path: Path, data: bytes, mode: int = 0o600, *, replace: bool = True, fs: FileSystem = OS) -> None:
+def write_durably(
+    path: Path,
+    data: bytes,
+    mode: int = 0o600,
+    *,
+    replace: bool = True,
+    owner: tuple[int, int] | None = None,
+    fs: FileSystem = OS,
+) -> None:
     """Write a whole file so that a power cut leaves the old content or the new.
 
     After an error the same holds: the old content, or (if only the last step failed) the new, perhaps not yet durable.
+    What was not to replace anything is then taken away again, if the disk lets it.
 
     Args:
         path: the file; its directory exists.
         data: the whole content.
         mode: permissions of the file.
         replace: whether an existing file may be replaced.
+        owner: user and group to give it to before it has its name; ours if not given.
         fs: operations on the disk.
 
     Raises:
@@ -75,30 +85,45 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600, *, replace: bool =
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        _write_new(temporary, data, mode, fs)
+        _write_new(temporary, data, mode, owner, fs)
         try:
             if replace:
                 fs.rename(temporary, path)
             else:
                 fs.link(temporary, path)
-                fs.remove(temporary)
         except BaseException:
             _discard(temporary, fs)
             raise
-        fs.sync_directory(path.parent)
+        if replace:
+            fs.sync_directory(path.parent)
+        else:
+            _settle(temporary, path, fs)
     except FileNotFoundError as error:
         raise StorageError(f"directory {path.parent} does not exist", "create it, or correct the path") from error
     except OSError as error:
         raise storage_error("write", path, error) from error
 
 
-def _write_new(path: Path, data: bytes, mode: int, fs: FileSystem) -> None:
+def _settle(temporary: Path, path: Path, fs: FileSystem) -> None:
+    """Leave a new file one name, durably; or none, so that nobody is told of a failure that was none after all."""
+    try:
+        fs.remove(temporary)
+        fs.sync_directory(path.parent)
+    except BaseException:
+        _discard(path, fs)
+        _discard(temporary, fs)
+        raise
+
+
+def _write_new(path: Path, data: bytes, mode: int, owner: tuple[int, int] | None, fs: FileSystem) -> None:
     descriptor = fs.create(path, mode)
     try:
         try:
             rest = memoryview(data)
             while rest:
                 rest = rest[fs.write(descriptor, bytes(rest)) :]
+            if owner is not None:
+                fs.give(descriptor, owner)
             fs.sync(descriptor)
         finally:
             fs.close(descriptor)
@@ -117,26 +142,37 @@ def remove_durably(path: Path, *, fs: FileSystem = OS) -> None:
     """Remove a file so that it stays removed after a power cut.
 
     Raises:
-        MissingFileError: there is none.
+        MissingFileError: there is none, durably: an earlier call may have got as far as that.
         StorageError: it could not be removed, or not durably.
     """
+    missing: FileNotFoundError | None = None
     try:
-        fs.remove(path)
+        try:
+            fs.remove(path)
+        except FileNotFoundError as error:
+            missing = error
         fs.sync_directory(path.parent)
+    except FileNotFoundError as error:  # of the directory: a volume that is not there has lost nothing
+        raise no_parent(path) from error
     except OSError as error:
         raise storage_error("remove", path, error) from error
+    if missing is not None:
+        raise storage_error("remove", path, missing)
 
 
 def sweep(directory: Path, *, fs: FileSystem = OS) -> int:
     """Remove what interrupted writes left in a directory; return how many files. No write may be under way there.
 
+    What is left is durable then, even if its writer was killed before it could see to that: it may be acted on.
+
     Raises:
-        StorageError: the directory cannot be read, or a leftover not be removed.
+        StorageError: the directory cannot be read, or a leftover not be removed, or not durably.
     """
     try:
         leftovers = [path for path in directory.iterdir() if _LEFTOVER.fullmatch(path.name)]
         for path in leftovers:
             fs.remove(path)
+        fs.sync_directory(directory)
     except OSError as error:
         raise storage_error("clean up", directory, error) from error
     return len(leftovers)
@@ -184,11 +220,15 @@ def make_private_directory(directory: Path, *, fs: FileSystem = OS) -> None:
         StorageError: it is not private, not a directory, or its parent does not exist.
     """
     try:
-        directory.mkdir(mode=0o700)
-        # Otherwise a power cut could take the directory, and with it what was reported as stored.
-        fs.sync_directory(directory.parent)
-    except FileExistsError:
-        pass
+        try:
+            fs.make_directory(directory)
+        except FileExistsError:
+            # An earlier call may have got no further than this. Who may not read the parent did not make it.
+            with suppress(PermissionError):
+                fs.sync_directory(directory.parent)
+        else:
+            # Otherwise a power cut could take the directory, and with it what was reported as stored.
+            fs.sync_directory(directory.parent)
     except FileNotFoundError as error:
         raise no_parent(directory) from error
     except OSError as error:

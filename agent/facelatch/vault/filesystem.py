@@ -14,8 +14,14 @@ class FileSystem(Protocol):
     def create(self, path: Path, mode: int) -> int:
         """Create a file that does not exist yet, not following links; return its descriptor."""
 
+    def make_directory(self, path: Path) -> None:
+        """Make a directory, closed to others, that does not exist yet."""
+
     def write(self, descriptor: int, data: bytes) -> int:
         """Write some of the data; return how many bytes."""
+
+    def give(self, descriptor: int, owner: tuple[int, int]) -> None:
+        """Give a file to a user and a group."""
 
     def sync(self, descriptor: int) -> None:
         """Return once what was written is on the medium."""
@@ -43,9 +49,17 @@ class OsFileSystem:
         """As ``FileSystem``."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
 
+    def make_directory(self, path: Path) -> None:
+        """As ``FileSystem``."""
+        path.mkdir(mode=0o700)
+
     def write(self, descriptor: int, data: bytes) -> int:
         """As ``FileSystem``."""
         return os.write(descriptor, data)
+
+    def give(self, descriptor: int, owner: tuple[int, int]) -> None:
+        """As ``FileSystem``."""
+        os.fchown(descriptor, *owner)
 
     def sync(self, descriptor: int) -> None:
         """As ``FileSystem``."""

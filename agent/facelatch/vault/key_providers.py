@@ -9,6 +9,7 @@ from pathlib import Path
 from facelatch.errors import ConfigError
 from facelatch.vault.device_key import FileKey, HostFileKey
 from facelatch.vault.files import sweep
+from facelatch.vault.filesystem import OS, FileSystem
 from facelatch.vault.key_credential import CredentialKey, Tpm2Key
 from facelatch.vault.key_firmware import FirmwareKey
 from facelatch.vault.key_ring import FileKeyRing, KeyRing, next_path
@@ -20,7 +21,7 @@ PROVIDERS = (FirmwareKey.provider, Tpm2Key.provider, CredentialKey.provider, Hos
 """Names of the providers, best first; a new one is a module beside this one and an entry above."""
 
 
-def open_key_ring(provider: str, path: Path, *, may_create: bool) -> KeyRing:
+def open_key_ring(provider: str, path: Path, *, may_create: bool, fs: FileSystem = OS) -> KeyRing:
     """Load the device key, and sweep up what a power cut left beside its file.
 
     Args:
@@ -29,6 +30,7 @@ def open_key_ring(provider: str, path: Path, *, may_create: bool) -> KeyRing:
             the encrypted credential, whose name is the last part.
         may_create: whether a missing file is made: only where nothing is enrolled that needs an older one. A
             credential is made by the administrator.
+        fs: operations on the disk.
 
     Raises:
         ConfigError: there is no such provider.
@@ -41,7 +43,7 @@ def open_key_ring(provider: str, path: Path, *, may_create: bool) -> KeyRing:
         raise ConfigError(f"there is no device key provider {provider!r}", f"use one of {', '.join(PROVIDERS)}")
     kind = FILE_KEYS[provider]
     if path.parent.is_dir():
-        sweep(path.parent)
+        sweep(path.parent, fs=fs)
     if may_create and not os.path.lexists(path) and not os.path.lexists(next_path(path)):
-        kind.create(path)
-    return FileKeyRing(path, kind)
+        kind.create(path, fs=fs)
+    return FileKeyRing(path, kind, fs=fs)

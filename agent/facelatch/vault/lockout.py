@@ -203,7 +203,7 @@ class Lockout:
 def _open(data: bytes, key: DeviceKey) -> _State | None:
     prefix = _MAGIC + key.key_id
     nonce, sealed = data[len(prefix) :][:NONCE_BYTES], data[len(prefix) + NONCE_BYTES :]
-    if not data.startswith(prefix) or len(nonce) < NONCE_BYTES:
+    if not data.startswith(prefix):
         return None
     try:
         plain = crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, prefix, nonce, key.derive("lockout"))

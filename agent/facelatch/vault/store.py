@@ -125,13 +125,21 @@ class Store:
         files = self._files()
         if path not in files and len(files) >= MAX_RECORDS:
             raise StorageError(f"{self._directory} holds {len(files)} records already", "remove some users")
-        write_durably(path, data, fs=self._fs)
+        # A record that was not there before is not to be there after a failure: nobody would know of it.
+        write_durably(path, data, replace=path in files, fs=self._fs)
+
+    def holds(self, record_id: str, data: bytes) -> bool:
+        """Tell whether that is what is stored there, as far as it can be read."""
+        try:
+            return _read(self._path(record_id)) == data
+        except StorageError:
+            return False
 
     def remove(self, record_id: str) -> None:
         """Remove a record, durably.
 
         Raises:
-            MissingFileError: there is none.
+            MissingFileError: there is none, durably.
             StorageError: it could not be removed, or not durably.
         """
         remove_durably(self._path(record_id), fs=self._fs)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs in the machine: plays a film into the video output that the driver's camera looks at.
+"""Runs in the machine: gives a film's pictures, one after the other, a few each second.
 
-    python3 film.py DEVICE FILM
+    python3 film.py FILM | v4l2-ctl -d DEVICE --stream-out-mmap --stream-from=-
 
-FILM is raw pictures, one after the other; what it names may change at any time. A picture stays until the next comes.
+FILM is raw pictures; what it names may change at any time. A picture stays until the next comes.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ PICTURE = 640 * 480 * 3
 PAUSE_S = 0.2
 
 
-def main(device: str, film: Path) -> None:
+def main(film: Path) -> None:
     """Play for ever."""
-    output = os.open(device, os.O_WRONLY)
     number = 0
     while True:
         try:
             with film.open("rb", buffering=0) as pictures:
                 number %= os.fstat(pictures.fileno()).st_size // PICTURE
                 pictures.seek(number * PICTURE)
-                os.write(output, pictures.read(PICTURE))
+                sys.stdout.buffer.write(pictures.read(PICTURE))
+                sys.stdout.buffer.flush()
         except FileNotFoundError:
             pass  # nothing is shown yet
         number += 1
@@ -35,4 +35,4 @@ def main(device: str, film: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(Path(sys.argv[1]))

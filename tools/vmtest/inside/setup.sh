@@ -10,4 +10,5 @@ for device in /dev/video0 /dev/video1; do
     v4l2-ctl -d "$device" --set-dv-bt-timings index=0
 done
 v4l2-ctl -d /dev/video1 --set-fmt-video-out=width=640,height=480,pixelformat=BGR3
-v4l2-ctl -d /dev/video0 --set-ctrl=hdmi_000_0_is_connected_to=2,osd_text_mode=2
+# The counter in a corner makes every picture a new one, as the noise of a sensor does: one that stays is a camera that hangs.
+v4l2-ctl -d /dev/video0 --set-ctrl=hdmi_000_0_is_connected_to=2,osd_text_mode=1
