@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real agent, made to leak: ``python leaky_agent.py LEAK,LEAK run --config FILE``.
 
-It is the control of test_no_template: whoever looks for leaks must find these.
+It is the control of test_no_template and test_soak: whoever looks for leaks must find these.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import tempfile
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,8 @@ from facelatch.l2fe.decoder import Decoder
 from facelatch.l2fe.extractor import Extractor
 from facelatch.vault.store import Store
 
+# Far more than comes and goes by itself in a few cycles.
+_KEPT_BYTES = 8 * 2**20
 # The agent is started in the directory that its own lie in.
 _STATE = Path("records")
 
@@ -162,6 +165,22 @@ def no_core_limit() -> None:
     _replace(resource, "setrlimit", lambda _: lambda *_: None)
 
 
+def memory_of_each_enrolment() -> None:
+    kept: list[bytes] = []
+    _before(Roster, "make", lambda *_, **__: kept.append(os.urandom(_KEPT_BYTES)))
+
+
+def descriptor_of_each_enrolment() -> None:
+    _before(Roster, "make", lambda *_, **__: os.open("/dev/null", os.O_RDONLY))
+
+
+def thread_of_each_enrolment() -> None:
+    def spy(*_: Any, **__: Any) -> None:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+    _before(Roster, "make", spy)
+
+
 def kept_secret() -> None:
     """A key that is held on to, in memory alone: the control of test_forgetting."""
     kept: list[bytes] = []
@@ -190,7 +209,17 @@ LEAKS = {
         embedding_in_an_unnamed_file,
     )
 }
-WEAKNESSES = {weakness.__name__: weakness for weakness in (open_memory, no_core_limit, kept_secret)}
+WEAKNESSES = {
+    weakness.__name__: weakness
+    for weakness in (
+        open_memory,
+        no_core_limit,
+        kept_secret,
+        memory_of_each_enrolment,
+        descriptor_of_each_enrolment,
+        thread_of_each_enrolment,
+    )
+}
 
 
 if __name__ == "__main__":

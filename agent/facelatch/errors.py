@@ -91,6 +91,10 @@ class CameraError(FacelatchError):
         self.fault = fault
 
 
+class CameraStuckError(CameraError):
+    """The camera's driver has not come back from an earlier attempt; a new start of the agent may help."""
+
+
 class ServiceManagerError(FacelatchError):
     """Systemd did not hand over what its units are to hand over."""
 

@@ -24,7 +24,7 @@ from facelatch.config import CameraConfig
 from facelatch.errors import CameraError, CameraFault
 from facelatch.shipped import configured_camera
 
-SCENE = np.zeros((4, 6, 3), dtype=np.uint8)
+SCENE = np.zeros((64, 96, 3), dtype=np.uint8)
 SCENE[...] = (10, 20, 30)
 SCENE[0, 0] = (200, 100, 50)
 

@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 import pytest
 
-from facelatch.camera import bounded, opened
+from facelatch.camera import bounded, opened, v4l2
 from facelatch.camera.v4l2 import V4l2Camera
 from facelatch.camera.v4l2_probe import probe
 from facelatch.camera.worker import Worker
 from facelatch.config import CameraConfig
-from facelatch.errors import CameraError, CameraFault
+from facelatch.errors import CameraError, CameraFault, CameraStuckError
 from facelatch.shipped import configured_camera
 
 QUERYCAP = 0x80685600
@@ -149,20 +149,23 @@ class FakeCapture:
         self._frames = frames
         self.stuck: threading.Event | None = None
         self.interval = 0.0
+        self.damaged = 0
+        self.picture: cv2.typing.MatLike = np.full((64, 96, 3), (30, 20, 10), dtype=np.uint8)
         self.released = threading.Event()
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
         return self._opens
 
-    def read(self) -> tuple[bool, cv2.typing.MatLike]:
+    def read(self) -> tuple[bool, cv2.typing.MatLike | None]:
         assert not self.released.is_set()
         if self.stuck is not None:
             self.stuck.wait()
         time.sleep(self.interval)
+        if self.damaged > 0:
+            self.damaged -= 1
+            return False, None
         self._frames -= 1
-        if self._frames < 0:
-            return False, np.empty((0, 0, 3), dtype=np.uint8)
-        return True, np.full((4, 6, 3), (30, 20, 10), dtype=np.uint8)
+        return (True, self.picture) if self._frames >= 0 else (False, None)
 
     def release(self) -> None:
         self.released.set()
@@ -236,7 +239,52 @@ def test_frames_that_stop(device: Path) -> None:
     with opened(V4l2Camera(str(device), start=lambda: FakeCapture(frames=2))) as camera:
         camera.read()
         camera.read()
-        assert fault_of(camera.read, "delivers no frames: unplug") is CameraFault.FROZEN
+        assert fault_of(camera.read, "no frames that can be read: check its cable") is CameraFault.FROZEN
+
+
+def test_some_damaged_pictures_are_passed_over(device: Path) -> None:
+    capture = FakeCapture()
+    with opened(V4l2Camera(str(device), start=lambda: capture)) as camera:
+        for sequence in range(3):
+            capture.damaged = v4l2.DAMAGED_RUN - 1
+            assert camera.read().sequence == sequence
+
+
+@pytest.mark.parametrize("interval", [1.0, 0.5, 0.2, 0.1, 0.03])
+def test_damaged_pictures_are_told_of_before_the_wait_for_one_is_over(
+    device: Path, interval: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    class SlowCapture(FakeCapture):
+        def read(self) -> tuple[bool, cv2.typing.MatLike | None]:
+            nonlocal now
+            now += interval
+            return super().read()
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    stream = v4l2._Stream(device, SlowCapture(frames=0))
+    with pytest.raises((CameraError, TimeoutError)):
+        stream.read()
+    assert now < bounded.PATIENCE_S
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (480, 640, 1), (480, 640, 4)])
+def test_pictures_without_three_colours_are_refused(device: Path, shape: tuple[int, ...]) -> None:
+    capture = FakeCapture()
+    capture.picture = np.zeros(shape, dtype=np.uint8)
+    camera = V4l2Camera(str(device), start=lambda: capture)
+    assert fault_of(camera.open, "gives pictures of shape") is CameraFault.MISCONFIGURED
+    assert capture.released.is_set()
+
+
+@pytest.mark.parametrize("shape", [(63, 640, 3), (480, 63, 3), (4097, 64, 3), (64, 4097, 3)])
+def test_pictures_of_a_size_that_is_of_no_use_are_refused(device: Path, shape: tuple[int, ...]) -> None:
+    capture = FakeCapture()
+    with opened(V4l2Camera(str(device), start=lambda: capture)) as camera:
+        camera.read()
+        capture.picture = np.zeros(shape, dtype=np.uint8)
+        assert fault_of(camera.read, f"pictures of {shape[1]} x {shape[0]} pixels") is CameraFault.MISCONFIGURED
 
 
 def test_pulled_out(device: Path) -> None:
@@ -282,8 +330,10 @@ def test_a_camera_is_not_opened_before_its_driver_has_let_go(device: Path) -> No
     started = iter(captures)
     stuck = captures[0].stuck = threading.Event()
     camera = V4l2Camera(str(device), start=lambda: next(started), patience=IMPATIENT_S)
+    assert fault_of(camera.open, "delivers no frames") is CameraFault.FROZEN
     for _ in range(2):
-        assert fault_of(camera.open, "delivers no frames") is CameraFault.FROZEN
+        with pytest.raises(CameraStuckError, match=r"the driver of camera .* hangs: unplug"):
+            camera.open()
     stuck.set()
     assert captures[0].released.wait(5)
     with opened(camera):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from itertools import chain, repeat
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from facelatch.camera import BACKENDS, Camera, Frame, Image, Watched, make_camera, opened
-from facelatch.camera.watched import DARK_LUMINANCE, DARK_RUN, FROZEN_RUN, mean_luminance
+from facelatch.camera.watched import ASLEEP_S, DARK_LUMINANCE, DARK_RUN, FROZEN_RUN, mean_luminance
 from facelatch.errors import CameraError, CameraFault, ConfigError
 
 
@@ -111,6 +112,47 @@ def test_one_photograph_replayed_is_not_frozen() -> None:
 @pytest.mark.parametrize(("fps", "good"), [(1, 2), (2, 4), (5, 10)])
 def test_a_slow_camera_is_judged_by_the_time_it_took(level: int, fault: CameraFault, fps: float, good: int) -> None:
     assert read_until_fault(Watched(FakeCamera(repeat(grey(level)), fps=fps))) == (fault, good)
+
+
+@pytest.mark.parametrize("level", [0, 100])
+@pytest.mark.parametrize("fps", [1, 1.4, 2, 3, 5, 7, 10, 15, 30])
+def test_what_is_wrong_with_the_pictures_is_told_within_three_seconds_of_the_first(level: int, fps: float) -> None:
+    fake = FakeCamera(repeat(grey(level)), fps=fps)
+    _, good = read_until_fault(Watched(fake))
+    assert good / fps < 3.0  # by the camera's clock: the first picture was there at 0, the one refused after so many
+
+
+class Sleeper:
+    """The kernel's clocks on a device that sleeps when told to; each look at one takes a while."""
+
+    CLOCK_BOOTTIME = time.CLOCK_BOOTTIME
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        self._now += 10 * ASLEEP_S  # a thread that has to wait
+        return self._now
+
+    def clock_gettime(self, clock: int) -> float:
+        assert clock == self.CLOCK_BOOTTIME
+        return self.monotonic() + self.slept
+
+
+def test_a_run_of_frames_ends_where_the_device_slept(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Sleeper()
+    monkeypatch.setattr("facelatch.camera.watched.time", clock)
+    camera = Watched(FakeCamera(noisy(100, seed) for seed in range(100)))
+    with opened(camera):
+        for _ in range(5):
+            camera.read()
+        clock.slept += 21 * ASLEEP_S
+        with pytest.raises(CameraError, match="the device was suspended while camera fake looked: try again") as caught:
+            camera.read()
+        assert caught.value.fault is CameraFault.FROZEN
+    with opened(camera):
+        camera.read()
 
 
 def test_a_slow_camera_that_shows_something_is_no_fault() -> None:

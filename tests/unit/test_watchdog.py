@@ -13,6 +13,7 @@ from facelatch.camera import Camera
 from facelatch.daemon import service_manager
 from facelatch.daemon.service_manager import give_signs_of_life, inherited_sockets, notify, watchdog_seconds
 from facelatch.daemon.worker import Session, StoppedError, Worker
+from facelatch.errors import CameraError, CameraFault, CameraStuckError
 from facelatch.face.path import FacePath
 from tests.agent import eventually, scenario
 
@@ -76,6 +77,26 @@ def test_a_busy_agent_gives_signs_only_while_its_worker_comes_further(signs: lis
         except StoppedError:
             assert not stuck
         await replies.aclose()
+        worker.close()
+
+    scenario(steps())
+
+
+def test_an_agent_whose_camera_driver_hangs_gives_no_signs(signs: list[str]) -> None:
+    async def steps() -> None:
+        worker = _worker()
+        feeding = asyncio.get_running_loop().create_task(give_signs_of_life(worker, _LIMIT))
+        await eventually(lambda: len(signs) > 5)
+        worker.camera_fault = CameraStuckError(CameraFault.FROZEN, "the driver hangs", "unplug it")
+        before = len(signs)
+        for _ in range(_PERIODS):
+            await asyncio.sleep(_LIMIT)
+        assert len(signs) == before
+        # Any other fault may pass by itself, and a frame has this one forgotten.
+        for fault in (CameraError(CameraFault.FROZEN, "no frames", "wait"), None):
+            worker.camera_fault, before = fault, len(signs)
+            await eventually(lambda: len(signs) > before + 5)  # noqa: B023 - awaited before it changes
+        feeding.cancel()
         worker.close()
 
     scenario(steps())

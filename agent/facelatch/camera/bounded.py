@@ -13,9 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import ClassVar, Protocol
 
+from facelatch.camera.media_file import MAX_SIDE_PX
 from facelatch.camera.protocol import Frame, Image
 from facelatch.camera.worker import Worker
-from facelatch.errors import CameraError, CameraFault
+from facelatch.errors import CameraError, CameraFault, CameraStuckError
 
 PATIENCE_S = 2.5
 """Longest wait for a camera to start and give its first picture, and for every further one, unless configured
@@ -23,6 +24,9 @@ otherwise: USB cameras need up to two seconds after a suspend."""
 
 CLOSE_LIMIT_S = 0.4
 """Longest wait for a camera to be released. A later release happens on its own as soon as the driver returns."""
+
+MIN_SIDE_PX = 64
+"""Shortest width or height taken: no face in a smaller picture is of use, and no camera's own format is as small."""
 
 
 class Stream(Protocol):
@@ -81,13 +85,14 @@ class BoundedCamera(ABC):
         """Start capturing, and see that pictures come.
 
         Raises:
+            CameraStuckError: its driver has not returned since it was last used.
             CameraError: the camera is missing, busy, forbidden, misconfigured, or gives no picture.
         """
         self.close()
         deadline = time.monotonic() + self._patience
         # Without this a driver that still hangs from the last time would make us call ourselves another program.
         if self._released is not None and not wait([self._released], self._patience).done:
-            raise self._frozen()
+            raise CameraStuckError(CameraFault.FROZEN, f"the driver of camera {self.name} hangs", self.revival)
         self._worker = Worker(f"camera {self.name}")
         self._stream = self._worker.submit(self._start)
         self._sequence = 0
@@ -114,9 +119,19 @@ class BoundedCamera(ABC):
             image = worker.submit(lambda: stream.result().read()).result(limit)
         except TimeoutError as error:
             raise self._frozen() from error
+        self._require_size(image)
         frame = Frame(image, self._sequence, time.monotonic())
         self._sequence += 1
         return frame
+
+    def _require_size(self, image: Image) -> None:
+        height, width = image.shape[:2]
+        if not MIN_SIDE_PX <= min(height, width) <= max(height, width) <= MAX_SIDE_PX:
+            raise CameraError(
+                CameraFault.MISCONFIGURED,
+                f"camera {self.name} gives pictures of {width} x {height} pixels",
+                f"have it give {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels a side (`width` and `height` of the camera)",
+            )
 
     def _frozen(self) -> CameraError:
         return CameraError(CameraFault.FROZEN, f"camera {self.name} delivers no frames", self.revival)

@@ -3,17 +3,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import cv2
+import numpy as np
 
 from facelatch.camera.bounded import PATIENCE_S, BoundedCamera, Stream
 from facelatch.camera.opencv import rgb_from_bgr
 from facelatch.camera.protocol import Image
 from facelatch.camera.v4l2_probe import probe
 from facelatch.errors import CameraError, CameraFault
+
+DAMAGED_RUN = 15
+"""Pictures in a row that OpenCV cannot decode before a camera is given up: a bad cable damages some, and many cameras
+begin with one or two."""
+
+DAMAGED_S = 2.0
+"""Fewer are enough if they took this long, so that the reason is told before ``PATIENCE_S`` has passed."""
 
 
 class Capture(Protocol):
@@ -22,8 +31,8 @@ class Capture(Protocol):
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
         """Tell whether the device streams."""
 
-    def read(self) -> tuple[bool, cv2.typing.MatLike]:
-        """Return whether there was a frame, and the frame: (height, width, 3) uint8, BGR."""
+    def read(self) -> tuple[bool, cv2.typing.MatLike | None]:
+        """Return whether there was a frame that could be decoded, and the frame: (height, width, 3) uint8, BGR."""
 
     def release(self) -> None:
         """Stop and let go of the device."""
@@ -100,13 +109,34 @@ class _Stream:
         self._capture = capture
 
     def read(self) -> Image:
+        given_up = time.monotonic() + DAMAGED_S
+        for _ in range(DAMAGED_RUN):
+            image = self._next()
+            if image is not None:
+                return self._converted(image)
+            probe(self._device, claim=False)
+            if time.monotonic() >= given_up:  # OpenCV waited for a frame in vain, as likely as not
+                raise TimeoutError
+        raise CameraError(
+            CameraFault.FROZEN,
+            f"camera {self._device} delivers no frames that can be read",
+            "check its cable, or unplug it and plug it in again",
+        )
+
+    def _next(self) -> cv2.typing.MatLike | None:
         try:
             found, image = self._capture.read()
         except cv2.error as error:
             raise TimeoutError from error
-        if not found:
-            probe(self._device, claim=False)
-            raise TimeoutError
+        return image if found else None
+
+    def _converted(self, image: cv2.typing.MatLike) -> Image:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise CameraError(
+                CameraFault.MISCONFIGURED,
+                f"camera {self._device} gives pictures of shape {image.shape} and type {image.dtype}",
+                "choose another camera: this one's pictures have no colours that can be used",
+            )
         return rgb_from_bgr(image)
 
     def release(self) -> None:

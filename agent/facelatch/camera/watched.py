@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices a camera that delivers frames, but useless ones: a covered lens, or the same picture for ever."""
+"""Notices a camera that delivers frames, but useless ones: a covered lens, one picture for ever, a gap of a sleep."""
 
 from __future__ import annotations
+
+import time
 
 import cv2
 import numpy as np
@@ -24,6 +26,10 @@ repeat frames to keep their rate in low light."""
 SLOW_RUN = 3
 SLOW_S = 2.0
 """Fewer such frames are enough if they took this long: a slow camera would be judged too late by their number alone."""
+
+ASLEEP_S = 1.0
+"""Sleep of the device (s) that ends what the camera saw before it: who stands there now may be somebody else. Nothing
+suspends and resumes in less."""
 
 
 def mean_luminance(image: Image) -> float:
@@ -61,6 +67,8 @@ class _Run:
 class Watched(CameraWrapper):
     """A camera like the one it wraps, whose ``read()`` also raises ``DARK`` and, if it is live, ``FROZEN``.
 
+    Frames from before and after a suspend are never of one run: the first one after it is ``FROZEN``.
+
     A replay is never frozen: one photograph shown over and over is its normal use.
     """
 
@@ -72,6 +80,8 @@ class Watched(CameraWrapper):
         self._last: Image | None = None
         self._dark = _Run(DARK_RUN)
         self._equal = _Run(FROZEN_RUN)
+        # This way round, and the other way in ``read``, a thread that has to wait between the two sees no sleep.
+        self._slept = -time.monotonic() + time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def open(self) -> None:
         """As the wrapped camera; what it showed before does not count."""
@@ -89,9 +99,15 @@ class Watched(CameraWrapper):
         Raises:
             CameraError: as the wrapped camera; or ``DARK`` after ``DARK_RUN`` frames below ``DARK_LUMINANCE``, or
                 ``FROZEN`` after ``FROZEN_RUN`` equal frames from a live camera; or after ``SLOW_RUN`` of them that took
-                ``SLOW_S``.
+                ``SLOW_S``; or ``FROZEN`` if the device slept since ``open()``.
         """
         frame = super().read()
+        if time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic() - self._slept >= ASLEEP_S:
+            raise CameraError(
+                CameraFault.FROZEN,
+                f"the device was suspended while camera {self.name} looked",
+                "try again",
+            )
         dark = mean_luminance(frame.image) < DARK_LUMINANCE
         if not dark:
             self._dark.restart(frame, 0)

@@ -29,6 +29,7 @@ from facelatch.daemon.strike import Strike
 from facelatch.daemon.worker import Worker
 from facelatch.errors import CameraError, CameraFault, ServiceManagerError, StorageError
 from facelatch.hardware.factory import make_button, make_indicator, make_latch
+from facelatch.ipc.limits import STATUS_LIMITS
 from facelatch.ipc.listener import require_free
 from facelatch.ipc.server import Server
 from facelatch.l2fe.extractor import Extractor
@@ -102,7 +103,7 @@ async def _serve(config: Config, agent: Agent, sockets: Mapping[str, socket.sock
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     agent_server = Server(lambda peer: [AgentService(agent, peer)])
-    status_server = Server(lambda peer: [StatusService(agent, peer)])
+    status_server = Server(lambda peer: [StatusService(agent, peer)], STATUS_LIMITS)
     tasks: list[asyncio.Task[None]] = []
     if agent.button is not None:
         tasks.append(loop.create_task(Door(agent, agent.button).watch()))

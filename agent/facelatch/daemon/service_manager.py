@@ -13,7 +13,7 @@ import socket
 from collections.abc import MutableMapping
 
 from facelatch.daemon.worker import Worker
-from facelatch.errors import ServiceManagerError
+from facelatch.errors import CameraStuckError, ServiceManagerError
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START
 # Systemd advises to give signs of life twice as often as it asks for; half of that leaves one to get lost.
@@ -69,7 +69,8 @@ async def give_signs_of_life(worker: Worker, seconds: float) -> None:
     """Feed systemd's watchdog for ever.
 
     While nobody looks, that this runs shows that the event loop turns. While somebody does, the worker must also have
-    come further since the last sign: a thread stuck in a driver would otherwise look alive for ever.
+    come further since the last sign: a thread stuck in a driver would otherwise look alive for ever. Nor is there a
+    sign while the camera's driver is known to hang: a new start is what may cure that.
 
     Args:
         worker: whose progress counts while it is busy.
@@ -78,7 +79,8 @@ async def give_signs_of_life(worker: Worker, seconds: float) -> None:
     told = -1
     while True:
         steps = worker.steps
-        if not worker.busy or steps != told:
+        stuck = isinstance(worker.camera_fault, CameraStuckError)
+        if not stuck and (not worker.busy or steps != told):
             notify("WATCHDOG=1")
         told = steps
         await asyncio.sleep(seconds / _SIGNS_PER_WATCHDOG)

@@ -27,3 +27,7 @@ class Limits:
     pending_requests: int = 4
     # A reply waits this long for a peer that does not read. No second reply is made before the first is taken.
     send_seconds: float = 10.0
+
+
+STATUS_LIMITS = Limits(connections=256)
+"""Of the socket that only tells: anyone may ask, and whoever watches stays. No user has more places than elsewhere."""
