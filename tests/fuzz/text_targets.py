@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -13,9 +12,9 @@ import numpy as np
 from facelatch import config
 from facelatch.errors import ConfigError, ParameterSetError
 from facelatch.l2fe import parameters
-from facelatch.l2fe.parameters import pack
 from facelatch.provisioning import tables
 from facelatch.provisioning.system import ProvisionError
+from tests import parameter_cases
 from tests.fuzz.target import Target, require
 
 _EXAMPLE = Path(__file__).parents[2] / "firmware_config" / "facelatch.toml"
@@ -47,30 +46,6 @@ def _parameters(data: bytes) -> None:
     found = parameters.parse(data)
     require(np.linalg.matrix_rank(found.projection.matrix) == found.k, "a projection that flattens faces")
     require(0 < found.radius(1) <= found.radius(1, early=False) and math.isfinite(found.cell), "a radius that is none")
-
-
-def small_set() -> dict[str, object]:
-    """The smallest parameter set that is accepted: of eight coordinates, all alike, for nobody."""
-    k = 8
-    return {
-        "format": parameters.FORMAT,
-        "name": "small",
-        "encoders": ["00"],
-        "block": 2,
-        "copies": k // 2,
-        "modulus": 1 << 16,
-        "scale": 16.0,
-        "beam": 4,
-        "accept_radius": 0.04,
-        "far_exponent": 2.0,
-        "argon2id_passes": 3,
-        "argon2id_memory_kib": 65536,
-        "mean": pack(np.zeros(k), "<f4"),
-        "projection": pack(np.eye(k), "<f4"),
-        "spread": pack(np.ones(k), "<f4"),
-        "basis": pack(np.eye(2), "<i2"),
-        "measured": {"frr": 0.1, "data": "none"},
-    }
 
 
 def _tables(data: bytes) -> None:
@@ -136,14 +111,8 @@ def _config_seeds() -> list[bytes]:
 
 
 def _table_seeds() -> list[bytes]:
-    lines = (
-        _CRYPTTAB,
-        tables.FSTAB_LINE,
-        "facelatch UUID=1 none luks",
-        "# facelatch",
-        "swap /dev/sda1 /dev/urandom swap",
-    )
-    return ["\n".join(lines).encode(), b"", *(f"{line}\n".encode() for line in lines)]
+    lines = (_CRYPTTAB, tables.FSTAB_LINE, "# facelatch", "swap /dev/sda1 /dev/urandom swap")
+    return ["\n".join(lines).encode(), b"", *(f"{line}\n".encode() for line in (*lines, "facelatch UUID=1 none luks"))]
 
 
 TARGETS = (
@@ -176,8 +145,8 @@ TARGETS = (
         "l2fe.parameters",
         _parameters,
         (ParameterSetError,),
-        lambda: [json.dumps(small_set()).encode()],
-        (*(f'"{name}":'.encode() for name in small_set()), b"1e400", b"-1", b"AACAPw=="),
+        lambda: [case.file for case in parameter_cases.cases().values()],
+        (*(f'"{name}":'.encode() for name in parameter_cases.small_set()), b"1e400", b"-1", b"AACAPw=="),
         2048,
     ),
     Target(
