@@ -4,7 +4,7 @@
 import json
 from pathlib import Path
 
-from tests import record_cases, seal_cases
+from tests import parameter_cases, record_cases, seal_cases
 from tests.reference import blake2b, device_id, frame, gen, kdf, public_keys, sign, statement, u16
 from tests.reference_lattice import centred
 from tests.vector_base import (
@@ -17,6 +17,7 @@ from tests.vector_base import (
     Stream,
     embedding,
     faces,
+    flip,
     parameters,
 )
 
@@ -37,6 +38,11 @@ def seal_vector(case: seal_cases.Case) -> dict[str, object]:
     found = {} if case.secret is None else {"secret": case.secret.hex()}
     head = {"about": case.about, "expect": case.expect}
     return {**head, **opening, "unlocked": case.unlocked.hex(), **found, "file": case.file.hex()}
+
+
+def parameter_vector(case: parameter_cases.Case) -> dict[str, object]:
+    """A vector of a parameter set as its file has it."""
+    return {"about": case.about, "expect": case.expect, "file": case.file.hex()}
 
 
 def gen_vector() -> dict[str, object]:
@@ -85,13 +91,40 @@ def signature_vectors() -> dict[str, object]:
         fields = {"name": name, "user": user, "audience": audience, "peer_uid": uid, "time_usec": time}
         signed = {"statement": message.hex(), "signature": sign(secret, message).hex()}
         found.append({**fields, "challenge": challenge.hex(), **signed})
+    true = {
+        "user": "anna",
+        "audience": "doorbell",
+        "peer_uid": 1000,
+        "time_usec": NOW,
+        "challenge": bytes(range(32)).hex(),
+    }
+    signature = sign(secret, statement(DEVICE_KEY, "anna", "doorbell", 1000, NOW, bytes(range(32))))
+    kept = {**true, "device_key": DEVICE_KEY.hex(), "signature": signature.hex()}
+    others = {
+        "device": {"device_key": OTHER_KEY.hex()},
+        "user": {"user": "emil"},
+        "audience": {"audience": "back-door"},
+        "boundary": {"user": "annad", "audience": "oorbell"},
+        "peer-uid": {"peer_uid": 1001},
+        "time": {"time_usec": NOW + 1},
+        "challenge": {"challenge": bytes(range(1, 33)).hex()},
+        "signature-first-half": {"signature": flip(signature, 0).hex()},
+        "signature-second-half": {"signature": flip(signature, 32).hex()},
+        "signature-truncated": {"signature": signature[:-1].hex()},
+        "signature-of-zeros": {"signature": bytes(64).hex()},
+        "signature-of-another": {
+            "signature": sign(bytes(32), statement(DEVICE_KEY, "anna", "doorbell", 1000, NOW, bytes(range(32)))).hex()
+        },
+    }
+    refused = [{"name": name, **kept, **change} for name, change in others.items()]
     return {
-        "about": "what a signature covers, and the signature, under a fixed S",
+        "about": "what a signature covers, and the signature, under a fixed S; what has one thing wrong",
         "device_key": DEVICE_KEY.hex(),
         "device_id": device_id(DEVICE_KEY).hex(),
         "secret": secret.hex(),
         "public_key": public_keys(secret)[0].hex(),
         "vectors": found,
+        "refused": refused,
     }
 
 
@@ -126,6 +159,7 @@ def files() -> dict[str, str]:
         "gen.json": gen_vector(),
         "signature.json": signature_vectors(),
         "kdf.json": kdf_vectors(),
+        **{f"parameters/{name}.json": parameter_vector(case) for name, case in parameter_cases.cases().items()},
         **{f"record/{name}.json": record_vector(case) for name, case in record_cases.cases().items()},
         **{f"seal/{name}.json": seal_vector(case) for name, case in seal_cases.cases().items()},
     }
@@ -135,7 +169,7 @@ def files() -> dict[str, str]:
 def main() -> None:
     """Write them all, and remove vectors that are no more."""
     made = files()
-    for folder in ("record", "seal"):
+    for folder in ("parameters", "record", "seal"):
         (VECTORS / folder).mkdir(exist_ok=True)
         for old in (VECTORS / folder).glob("*.json"):
             if f"{folder}/{old.name}" not in made:

@@ -207,6 +207,7 @@ def parse_parameters(file: bytes, pinned: bytes) -> Parameters:
     need(block > 1 and copies > 0 and k <= 256, "dimension")
     need(modulus in [2**i for i in range(1, 17)], "modulus")
     mean = numbers(f["mean"], "f", len(base64.b64decode(f["mean"])) // 4)
+    need(len(mean) >= k, "mean")
     spread = numbers(f["spread"], "f", k)
     projection = rows(numbers(f["projection"], "f", k * len(mean)), len(mean))
     basis = rows(numbers(f["basis"], "h", block * block), block)

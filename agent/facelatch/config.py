@@ -193,7 +193,7 @@ def parse(data: bytes, name: str) -> Config:
     """
     try:
         table = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib lets through what int() and deep nesting raise
         raise ConfigError(f"config {name} is not TOML ({error})", "mend that line") from error
     try:
         config = msgspec.convert(table, Config, dec_hook=_path)

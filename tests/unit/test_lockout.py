@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lockout against a virtual clock, reboots, set clocks, and a power cut at every step."""
+"""Lockout against a virtual clock, reboots, and a power cut at every step; in any order: test_lockout_machine."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from hypothesis.strategies import floats, sampled_from
 from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt
 
 from facelatch.errors import StorageError
@@ -18,23 +15,11 @@ from facelatch.vault import lockout as lockout_module
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import DEVICE, FREE_FAILURES, MAX_FAILURES, SPOOF, BootClock, Lockout, Wait, delay
+from tests.in_process import VirtualClock
 from tests.powercut import CARELESS, Disk, PowerCut, first_fault, power_cuts
 
 KEY = KeyRing(HostFileKey(bytes(range(32))))
 ANNA, BOB = "0" * 32, "1" * 32
-
-
-class VirtualClock:
-    """A clock that stands until it is told."""
-
-    def __init__(self, boot: str = "first", now: float = 100.0) -> None:
-        self._boot, self.time = boot, now
-
-    def boot(self) -> str:
-        return self._boot
-
-    def now(self) -> float:
-        return self.time
 
 
 def seconds(wait: Wait | None) -> float | None:
@@ -176,11 +161,11 @@ def sealed_state(plain: bytes, magic: bytes = b"FLL\x01") -> bytes:
 def test_the_form_of_the_file_is_pinned(tmp_path: Path) -> None:
     # A change here forgets the failures of every device, or stops its start.
     counts = {ANNA: 6, "device": 7, "spoof": 5}
-    state = {"boot": "first", "counts": {name: {"failures": n, "until": 400.0} for name, n in counts.items()}}
+    state = {"boot": "first", "counts": {name: {"failures": n, "until": 105.0} for name, n in counts.items()}}
     path = tmp_path / "lockout"
     path.write_bytes(sealed_state(json.dumps(state).encode()))
     read = Lockout(path, KEY, VirtualClock())
-    assert [seconds(read.wait(subject)) for subject in (ANNA, DEVICE, SPOOF)] == [300, 300, 300]
+    assert [seconds(read.wait(subject)) for subject in (ANNA, DEVICE, SPOOF)] == [5, 5, 5]
     again = Lockout(path, KEY, VirtualClock("second"))
     assert [seconds(again.wait(subject)) for subject in (ANNA, DEVICE, SPOOF)] == [60, 8, 30]
 
@@ -288,63 +273,3 @@ def test_what_cannot_be_stored_is_an_error_and_counts_nothing(tmp_path: Path) ->
     with pytest.raises(StorageError):
         lockout.charge(ANNA)
     assert lockout.wait(ANNA) is None
-
-
-class AnyOrder(RuleBasedStateMachine):
-    """Charges, resets, time, restarts and reboots in any order, against counts kept in a plain dictionary."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        import tempfile
-
-        self._directory = tempfile.TemporaryDirectory()
-        self._path = Path(self._directory.name) / "lockout"
-        self._boots = 0
-        self._clock = VirtualClock("0", 0.0)
-        self._lockout = Lockout(self._path, KEY, self._clock)
-        self._failures = {ANNA: 0, BOB: 0, DEVICE: 0}
-        self._until = {ANNA: 0.0, BOB: 0.0, DEVICE: 0.0}
-
-    def teardown(self) -> None:
-        self._directory.cleanup()
-
-    @rule(subject=sampled_from([ANNA, BOB, DEVICE]))
-    def charge(self, subject: str) -> None:
-        self._lockout.charge(subject)
-        self._failures[subject] = min(self._failures[subject] + 1, MAX_FAILURES)
-        self._until[subject] = self._clock.time + delay(subject, self._failures[subject])
-
-    @rule(subject=sampled_from([ANNA, BOB, DEVICE]))
-    def reset(self, subject: str) -> None:
-        self._lockout.reset(subject)
-        self._failures[subject], self._until[subject] = 0, 0.0
-
-    @rule(passed=floats(0, 10_000))
-    def wait(self, passed: float) -> None:
-        self._clock.time += passed
-
-    @rule()
-    def restart(self) -> None:
-        self._lockout = Lockout(self._path, KEY, self._clock)
-
-    @rule()
-    def reboot(self) -> None:
-        self._boots += 1
-        self._clock = VirtualClock(str(self._boots), 1.0)
-        self._lockout = Lockout(self._path, KEY, self._clock)
-        for subject, failures in self._failures.items():
-            self._until[subject] = 1.0 + delay(subject, failures)
-
-    @invariant()
-    def waits_are_as_counted(self) -> None:
-        for subject, failures in self._failures.items():
-            wait = self._lockout.wait(subject)
-            if subject != DEVICE and failures >= MAX_FAILURES:
-                assert wait == Wait(None)
-            else:
-                left = max(self._until[subject] - self._clock.time, 0.0)
-                assert seconds(wait) == pytest.approx(left)
-
-
-TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)

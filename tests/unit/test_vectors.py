@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from nacl.exceptions import BadSignatureError
+from nacl.exceptions import ValueError as NaclValueError
 from nacl.pwhash import argon2id
 from nacl.signing import VerifyKey
 
@@ -104,6 +106,19 @@ class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: str
 
 
+class Forged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A claim of signature.json that a signature does not bear out."""
+
+    name: str
+    user: str
+    audience: str
+    peer_uid: int
+    time_usec: int
+    challenge: str
+    device_key: str
+    signature: str
+
+
 class SignatureVectors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file signature.json."""
 
@@ -113,6 +128,7 @@ class SignatureVectors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secret: str
     public_key: str
     vectors: list[Signed]
+    refused: list[Forged]
 
 
 class Derived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -261,6 +277,27 @@ def test_signatures_agree_byte_for_byte(vector: Signed) -> None:
     signature = keys.signing_key(secret).sign(statement).signature
     assert signature.hex() == reference.sign(secret, statement).hex() == vector.signature
     VerifyKey(bytes.fromhex(SIGNATURE.public_key)).verify(statement, signature)
+
+
+@pytest.mark.parametrize("vector", SIGNATURE.refused, ids=lambda vector: vector.name)
+def test_a_claim_with_one_thing_wrong_is_not_signed(vector: Forged) -> None:
+    rest = vector.user, vector.audience, vector.peer_uid, vector.time_usec, bytes.fromhex(vector.challenge)
+    statement = Statement(HostFileKey(bytes.fromhex(vector.device_key)).derive("device-id")[:16], *rest).encode()
+    assert statement == reference.statement(bytes.fromhex(vector.device_key), *rest)
+    # Nacl names a signature of the wrong size a wrong value, and all others a bad signature.
+    with pytest.raises((BadSignatureError, NaclValueError)):
+        VerifyKey(bytes.fromhex(SIGNATURE.public_key)).verify(statement, bytes.fromhex(vector.signature))
+
+
+def test_every_part_of_a_statement_has_a_vector_in_which_it_alone_is_wrong() -> None:
+    true = SIGNATURE.vectors[0]
+    whole = msgspec.structs.asdict(true) | {"device_key": SIGNATURE.device_key}
+    changed = [
+        {field for field, value in msgspec.structs.asdict(vector).items() if field != "name" and value != whole[field]}
+        for vector in SIGNATURE.refused
+    ]
+    for field in ("user", "audience", "peer_uid", "time_usec", "challenge", "device_key", "signature"):
+        assert {field} in changed
 
 
 def test_statements_that_differ_only_in_where_a_name_ends_differ() -> None:

@@ -144,7 +144,7 @@ def parse(data: bytes) -> ParameterSet:
         raise ParameterSetError("the parameter set is too large", _REMEDY)
     try:
         wire = msgspec.json.decode(data, type=Wire)
-    except msgspec.DecodeError as error:
+    except ValueError as error:  # msgspec's own, and what it lets through of text that is not UTF-8
         raise ParameterSetError(f"the parameter set cannot be read ({error})", _REMEDY) from error
     _require(wire.format == FORMAT, "format", f"is not {FORMAT}")
     k, modulus = wire.block * wire.copies, wire.modulus
@@ -157,6 +157,8 @@ def parse(data: bytes) -> ParameterSet:
     _require(cost.passes >= floor.passes and cost.memory_kib >= floor.memory_kib, "argon2id", "is under the floor")
 
     mean = _array(wire.mean, "<f4", "mean")
+    # Else several faces would have one projection, and the singular values below would not show it.
+    _require(len(mean) >= k, "mean", "has fewer values than the lattice has dimensions")
     matrix = _array(wire.projection, "<f4", "projection", (k, len(mean)))
     spread = _array(wire.spread, "<f4", "spread", (k,))
     basis = _array(wire.basis, "<i2", "basis", (wire.block, wire.block)).astype(np.int64)

@@ -40,15 +40,18 @@ def with_line(text: str, line: str, field: int, path: Path) -> str:
     Raises:
         ProvisionError: another line is about the same thing; it is somebody else's to change.
     """
-    wanted = line.split()
-    for present in text.splitlines():
+    wanted, entered = line.split(), False
+    # Not splitlines(), which also ends lines where these tables do not.
+    for present in text.split("\n"):
         fields = present.split()
         if not fields or fields[0].startswith("#") or len(fields) <= field or fields[field] != wanted[field]:
             continue
-        if fields == wanted:
-            return text
-        raise ProvisionError(
-            f"{path} has another line about {wanted[field]} ({present.strip()})", f"remove it, or make it `{line}`"
-        )
+        if fields != wanted:
+            raise ProvisionError(
+                f"{path} has another line about {wanted[field]} ({present.strip()})", f"remove it, or make it `{line}`"
+            )
+        entered = True
+    if entered:
+        return text
     end = "" if not text or text.endswith("\n") else "\n"
     return f"{text}{end}{line}\n"

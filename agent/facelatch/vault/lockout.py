@@ -12,9 +12,10 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
+from msgspec import Meta
 from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_decrypt, crypto_aead_xchacha20poly1305_ietf_encrypt
 from nacl.exceptions import CryptoError
 from nacl.utils import random
@@ -83,7 +84,7 @@ class BootClock:
 class _Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Failures in a row, and until when (seconds since boot) the next attempt waits."""
 
-    failures: int
+    failures: Annotated[int, Meta(ge=1, le=MAX_FAILURES)]
     until: float
 
 
@@ -191,10 +192,11 @@ class Lockout:
                 f"lockout state {self._path} is damaged or of another device key",
                 "remove the file; failed attempts are then counted anew",
             )
-        if state.boot == self._boot:
-            return state.counts
         now = self._clock.now()
         counts = {name: _Count(c.failures, now + delay(name, c.failures)) for name, c in state.counts.items()}
+        if state.boot == self._boot:
+            # None waits longer than its failures call for, whatever is written there.
+            return {name: min(c, counts[name], key=lambda count: count.until) for name, c in state.counts.items()}
         # Written at once, so that the waits run on from here when only the agent is started again.
         self._write(counts)
         return counts

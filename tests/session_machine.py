@@ -1,0 +1,433 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's session as a state machine: requests, looks, hang-ups and time in any order, against a plain model.
+
+The agent and its server are real (tests/in_process.py); requests go over real sockets. After each step nobody has
+anything left to do: the camera waits for a frame, or is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.strategies import booleans, floats, integers, sampled_from
+
+from facelatch.daemon.signals import RESULTS
+from facelatch.face.path import Look
+from facelatch.face.quality import Hint
+from facelatch.hardware.indicator import DARK
+from facelatch.l2fe.extractor import Extractor
+from facelatch.vault.lockout import DEVICE, MAX_FAILURES, delay
+from tests.faces import moved, someone
+from tests.in_process import CHEAP, UNPLUGGED, House, VirtualClock, going_by
+
+GUARD_SECONDS = 60.0
+"""Nothing here takes nearly as long: only a hang meets it."""
+
+NAMES = ("anna", "bob", "cleo")
+FACES = ("anna", "bob", "eve")
+_LOOKS_EACH = 4
+_TIMEOUT_MS = 5000
+_AGENT = "io.facelatch.Agent"
+_RNG = np.random.default_rng(11)
+_PEOPLE = [someone(CHEAP, _RNG) for _ in FACES]
+
+NOBODY = 0
+"""The frame that shows no face."""
+
+LOOKS = [
+    Look(hint=Hint.NO_FACE),
+    *(Look(moved(CHEAP, x, 2.0, _RNG).astype(np.float32)) for x in _PEOPLE for _ in range(_LOOKS_EACH)),
+]
+
+
+def face(frame: int) -> str | None:
+    """Whom a frame shows."""
+    return None if frame == NOBODY else FACES[(frame - 1) // _LOOKS_EACH]
+
+
+@dataclass
+class Request:
+    """What somebody asked for, and what they have heard."""
+
+    connection: socket.socket
+    method: str
+    user: str | None
+    subject: str = DEVICE
+    seen: list[str] = field(default_factory=list)
+    replies: list[dict[str, Any]] = field(default_factory=list)
+    rest: bytes = b""
+
+    @property
+    def end(self) -> dict[str, Any] | None:
+        """The last reply, if it has come."""
+        return self.replies[-1] if self.replies and not self.replies[-1].get("continues") else None
+
+    @property
+    def error(self) -> str | None:
+        """The error that it ended in, without the interface's name."""
+        name = None if self.end is None else self.end.get("error")
+        return None if name is None else str(name).rpartition(".")[2]
+
+    def hear(self) -> None:
+        """Take what was answered."""
+        with suppress(BlockingIOError):
+            while more := self.connection.recv(1 << 16):
+                self.rest += more
+        *whole, self.rest = self.rest.split(b"\0")
+        self.replies += [json.loads(reply) for reply in whole]
+
+
+class Sessions(RuleBasedStateMachine):
+    """Everything that people before the camera and peers on the socket can do."""
+
+    patience = GUARD_SECONDS
+    """How long a thread may take to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads = set(threading.enumerate())
+        self.directory = Path(tempfile.mkdtemp(prefix="facelatch-"))
+        self.clock = VirtualClock()
+        self.stack = ExitStack()
+        self.stack.enter_context(going_by(self.clock))
+        self.loop = asyncio.new_event_loop()
+        self.mishaps: list[str] = []
+        self.loop.set_exception_handler(lambda _, context: self.mishaps.append(str(context)))
+        self.extractor = Extractor(CHEAP)
+        self.enrolled: dict[str, str] = {}
+        self.failures: dict[str, int] = {}
+        self.until: dict[str, float] = {}
+        self.running: Request | None = None
+        self.late = False  # whether the time of the running request is over
+        self.start()
+
+    def start(self) -> None:
+        self.house = House(self.directory, LOOKS, self.clock, self.extractor)
+        self.server = self.house.server()
+
+    def stop(self) -> None:
+        self.hang_up()
+        self.do(self.server.close())
+        self.house.close()
+
+    def teardown(self) -> None:
+        try:
+            self.stop()
+            assert asyncio.all_tasks(self.loop) == set(), "a task is left"
+            self.do(self.loop.shutdown_default_executor())
+            left = set(threading.enumerate()) - self.threads
+            for thread in left:
+                thread.join(self.patience)
+            assert not [thread for thread in left if thread.is_alive()], "a thread is left"
+            assert self.mishaps == []
+        finally:
+            self.loop.close()
+            self.stack.close()
+            shutil.rmtree(self.directory)
+
+    # --- how it is driven
+
+    def do(self, steps: Any) -> Any:
+        return self.loop.run_until_complete(steps)
+
+    def ask(self, method: str, *, user: str | None = None, **parameters: object) -> Request:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        for end in (ours, theirs):
+            end.setblocking(False)
+        given = parameters if user is None else {"user": user, **parameters}
+        more = method in ("Verify", "Enroll")
+        ours.send(json.dumps({"method": f"{_AGENT}.{method}", "parameters": given, "more": more}).encode() + b"\0")
+        request = Request(ours, method, user)
+
+        async def arrive() -> None:
+            self.server._admit(theirs)  # what its listener does
+
+        self.do(arrive())
+        self.do(self.settle(request))
+        return request
+
+    async def settle(self, *asked: Request) -> None:
+        """Wait until all is answered that can be, and the camera waits or is closed."""
+        guard = time.monotonic() + GUARD_SECONDS
+        while True:
+            for _ in range(30):  # turns for whoever is ready
+                await asyncio.sleep(0)
+            busy, waiting = self.house.agent.worker.busy, self.house.camera.asked.is_set()
+            if busy and waiting and self.running is None and not asked:
+                self.house.camera.give(NOBODY)  # nobody waits for it any more
+            open_requests = [each for each in (self.running, *asked) if each is not None]
+            for each in open_requests:
+                each.hear()
+            unanswered = [each for each in open_requests if each.end is None]
+            quiet = (waiting and len(unanswered) == 1) if busy else not unanswered
+            if quiet and len(self.server.connections) == len(open_requests):
+                return
+            assert time.monotonic() < guard, "it did not come to rest"
+            if busy and not waiting:
+                await asyncio.sleep(0.001)
+
+    def hang_up(self, request: Request | None = None) -> None:
+        """Close a connection, the running one if none is given."""
+        if request is None and self.running is not None:
+            request, self.running = self.running, None
+        if request is not None:
+            request.connection.close()
+        self.do(self.settle())
+
+    def ended(self) -> None:
+        """Hang up once the running request is answered."""
+        if self.running is not None and self.running.end is not None:
+            self.hang_up()
+
+    def answer(self, method: str, *, user: str | None = None, **parameters: object) -> Request:
+        """Ask for something that is answered at once; the running request goes on."""
+        running = self.running
+        request = self.ask(method, user=user, **parameters)
+        assert request.end is not None
+        request.connection.close()
+        self.running = running
+        self.do(self.settle())
+        return request
+
+    # --- requests that look
+
+    @rule(user=sampled_from([None, *NAMES]))
+    def verify(self, user: str | None) -> None:
+        self.begin(self.ask("Verify", user=user, timeout_ms=_TIMEOUT_MS), self.refusal(user))
+
+    def refusal(self, user: str | None) -> str | None:
+        """The error that an attempt is answered with at once."""
+        if user is not None and user not in self.enrolled:
+            return "NotEnrolled"
+        subject = DEVICE if user is None else self.subject(user)
+        if self.until.get(subject, 0.0) > self.clock.time:
+            return "LockedOut"
+        return self.obstacle()
+
+    def obstacle(self) -> str | None:
+        if self.running is not None:
+            return "Busy"
+        return "CameraUnavailable" if self.house.camera.unplugged else None
+
+    @rule(user=sampled_from(NAMES), replace=booleans())
+    def enrol(self, user: str, replace: bool) -> None:
+        request = self.ask("Enroll", user=user, mode="replace" if replace else "new", timeout_ms=_TIMEOUT_MS)
+        if replace and user not in self.enrolled:
+            self.begin(request, "NotEnrolled")
+        elif not replace and user in self.enrolled:
+            self.begin(request, "AlreadyEnrolled")
+        else:
+            self.begin(request, self.obstacle())
+
+    def begin(self, request: Request, expected: str | None) -> None:
+        assert request.error == expected, (request.method, request.user, request.replies)
+        if expected is None:
+            assert request.end is None, "answered before anything was seen"
+            self.running = request
+            if request.user in self.enrolled:
+                request.subject = self.subject(request.user)
+        else:
+            request.connection.close()
+            self.do(self.settle())
+
+    def subject(self, user: str | None) -> str:
+        record = self.house.agent.roster.get(str(user))
+        assert record is not None
+        return record.header.record_id.hex()
+
+    # --- what the camera shows
+
+    @precondition(lambda self: self.running is not None)
+    @rule(frame=integers(0, len(LOOKS) - 1))
+    def show(self, frame: int) -> None:
+        running = self.running
+        assert running is not None
+        seen = face(frame)
+        late = self.late
+        self.house.camera.give(frame)
+        self.do(self.settle())
+        if seen is not None and not late:
+            running.seen.append(seen)
+            if running.method == "Verify" and len(running.seen) == 1:
+                self.charge(running.subject)
+        self.judge(running)
+
+    @precondition(lambda self: self.running is not None)
+    @rule(who=sampled_from(FACES))
+    def stay(self, who: str) -> None:
+        """Somebody stays until it has ended."""
+        first = 1 + _LOOKS_EACH * FACES.index(who)
+        for number in range(60):
+            if self.running is None:
+                return
+            self.show(first + number % _LOOKS_EACH)
+        raise AssertionError("it does not end")
+
+    def charge(self, subject: str) -> None:
+        self.failures[subject] = min(self.failures.get(subject, 0) + 1, MAX_FAILURES)
+        # The time stands while a look is judged.
+        self.until[subject] = self.clock.time + delay(subject, self.failures[subject])
+
+    def forget(self, subject: str) -> None:
+        self.failures.pop(subject, None)
+        self.until.pop(subject, None)
+
+    def judge(self, running: Request) -> None:
+        """See that what a request ended in follows from what was seen."""
+        end = running.end
+        if end is None:
+            return
+        self.late = False
+        result = end.get("parameters", {}).get("result")
+        if running.method == "Enroll":
+            self.judge_enrolment(running, result)
+        elif result == "verify_match":
+            user = end["parameters"]["user"]
+            assert running.user in (None, user), "another user than was asked for"
+            assert self.enrolled[user] in running.seen, "a match without a matching look"
+            self.forget(running.subject)
+        elif result == "verify_no_match":
+            assert running.seen, "a no-match without a look"
+            for user, whose in self.enrolled.items():
+                asked = running.user in (None, user)
+                assert not (asked and set(running.seen) == {whose}), "the owner was refused"
+        else:
+            assert running.error == "Timeout", running.replies
+            assert not running.seen
+        self.ended()
+
+    def judge_enrolment(self, running: Request, result: str | None) -> None:
+        user = str(running.user)
+        if result == "enroll_completed":
+            assert len(running.seen) >= 6
+            assert len(set(running.seen)) == 1 or self.one_of(running.seen), "several people in one record"
+            whose = max(set(running.seen), key=running.seen.count)
+            others = [name for name, theirs in self.enrolled.items() if theirs == whose and name != user]
+            assert others == [], "one face under two names"
+            self.enrolled[user] = whose
+        elif result == "enroll_duplicate":
+            assert set(running.seen) & {whose for name, whose in self.enrolled.items() if name != user}
+        else:
+            assert result == "enroll_failed" or running.error == "Timeout", running.replies
+
+    @staticmethod
+    def one_of(seen: list[str]) -> bool:
+        """Whether all but outliers, a quarter at most, are of one person."""
+        return max(seen.count(who) for who in set(seen)) >= 0.75 * len(seen)
+
+    # --- what else may happen
+
+    @precondition(lambda self: self.running is not None)
+    @rule()
+    def time_is_up(self) -> None:
+        """The next frame comes too late."""
+        assert self.running is not None
+        self.clock.time += _TIMEOUT_MS / 1000
+        self.late = True
+        self.show(NOBODY)
+        assert self.running is None, "it goes on beyond its time"
+
+    @precondition(lambda self: self.running is not None)
+    @rule()
+    def cancel(self) -> None:
+        running = self.running
+        assert running is not None
+        self.answer("Cancel")
+        self.house.camera.give(1)
+        self.do(self.settle())
+        assert running.error == "Cancelled", running.replies
+        self.ended()
+
+    @precondition(lambda self: self.running is not None)
+    @rule()
+    def hang_up_on_it(self) -> None:
+        self.hang_up()
+
+    @precondition(lambda self: self.running is not None)
+    @rule()
+    def unplug(self) -> None:
+        running = self.running
+        assert running is not None
+        self.house.camera.give(UNPLUGGED)
+        self.do(self.settle())
+        assert running.error == "CameraUnavailable", running.replies
+        self.ended()
+
+    @precondition(lambda self: self.running is None)
+    @rule(gone=booleans())
+    def plug(self, gone: bool) -> None:
+        self.house.camera.unplugged = gone
+
+    @rule(seconds=floats(0, 100))
+    def wait(self, seconds: float) -> None:
+        if self.running is None:
+            self.clock.time += seconds
+
+    @precondition(lambda self: self.running is None)
+    @rule()
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    @rule(user=sampled_from(NAMES))
+    def remove(self, user: str) -> None:
+        known = user in self.enrolled
+        subject = self.subject(user) if known else ""
+        running = self.running
+        if running is not None and running.user in (None, user):
+            return  # who is overtaken is tested by itself, in test_attempts
+        request = self.answer("RemoveUser", user=user)
+        assert request.error == (None if known else "NotEnrolled")
+        self.enrolled.pop(user, None)
+        self.forget(subject)
+
+    @rule(user=sampled_from([None, *NAMES]))
+    def reset(self, user: str | None) -> None:
+        request = self.answer("ResetLockout", user=user)
+        known = user is None or user in self.enrolled
+        assert request.error == (None if known else "NotEnrolled")
+        if known:
+            self.forget(DEVICE if user is None else self.subject(user))
+
+    # --- what always holds
+
+    @initialize(user=sampled_from(["anna", "bob"]))
+    def somebody_is_enrolled(self, user: str) -> None:
+        self.enrol(user, replace=False)
+        self.stay(user)
+        assert self.enrolled == {user: user}
+
+    @invariant()
+    def the_camera_is_lit_while_it_looks_and_closed_otherwise(self) -> None:
+        camera, shown = self.house.camera, self.house.light.shown
+        assert camera.wrongs == []
+        assert camera.is_open == self.house.agent.worker.busy == (self.running is not None)
+        assert (shown in (DARK, *RESULTS.values())) != camera.is_open, shown
+
+    @invariant()
+    def who_is_enrolled_is_listed_and_on_disk(self) -> None:
+        listed = self.answer("ListUsers").replies[-1]["parameters"]["users"]
+        assert sorted(user["name"] for user in listed) == sorted(self.enrolled)
+        assert len(list(self.house.agent.config.state.glob("*.rec"))) == len(self.enrolled)
+
+    @invariant()
+    def failures_are_counted_exactly(self) -> None:
+        counted = {subject: count.failures for subject, count in self.house.agent.lockout._counts.items()}
+        assert counted == self.failures
+
+    @invariant()
+    def nothing_went_wrong_unseen(self) -> None:
+        assert self.mishaps == []
+        assert len(self.server.connections) == (self.running is not None)
