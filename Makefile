@@ -59,6 +59,7 @@ lock:
 	$(LOCK) pyproject.toml --extra dev --extra build -o requirements/build.txt
 	$(LOCK) --no-deps requirements/demo.in -o requirements/demo.txt
 	$(LOCK) requirements/tflite-runtime.in -o requirements/tflite-runtime.txt
+	$(LOCK) --no-deps requirements/picamera2.in -o requirements/picamera2.txt
 
 clean:
 	rm -rf $(VENV) $(OLD_RUNTIME) .mypy_cache .ruff_cache .pytest_cache .hypothesis build

@@ -19,18 +19,6 @@ def someone(parameters: ParameterSet, rng: np.random.Generator) -> Floats:
     return x / np.linalg.norm(x)
 
 
-def at(parameters: ParameterSet, y: Floats) -> Floats:
-    """Return a unit embedding whose projection is exactly y, (k,), where there is one."""
-    matrix = parameters.projection.matrix
-    base = parameters.projection.mean + np.linalg.pinv(matrix) @ y
-    # What the projection does not see takes up the length that is left: |base + t * unseen| = 1.
-    unseen = np.linalg.svd(matrix)[2][-1]
-    along = float(base @ unseen)
-    t = -along + np.sqrt(along**2 + 1 - float(base @ base))
-    x: Floats = base + t * unseen
-    return x
-
-
 def moved(parameters: ParameterSet, x: Floats, distance: float, rng: np.random.Generator) -> Floats:
     """Return a unit embedding whose projection is ``distance`` from that of x, in a random direction."""
     back = np.linalg.pinv(parameters.projection.matrix)

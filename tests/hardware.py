@@ -52,6 +52,12 @@ class Bench:
         """What the latch has done: "open", "closed", and so on."""
         return [line.removeprefix("latch ") for line in self._heard.read_text().splitlines() if "latch" in line]
 
+    def pulsed(self, times: int = 1) -> None:
+        """Wait until the latch has opened and closed so often, and see that it has done nothing else."""
+        # The agent may see it closed, and say so, before the line that says so here is written.
+        wait(lambda: len(self.pulses) >= 2 * times)
+        assert self.pulses == ["open", "closed"] * times
+
     @property
     def is_open(self) -> bool:
         return (self.latch / "brightness").read_text().strip() != "0"

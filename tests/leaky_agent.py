@@ -162,6 +162,21 @@ def no_core_limit() -> None:
     _replace(resource, "setrlimit", lambda _: lambda *_: None)
 
 
+def kept_secret() -> None:
+    """A key that is held on to, in memory alone: the control of test_forgetting."""
+    kept: list[bytes] = []
+
+    def make(original: Function) -> Function:
+        def matched(service: AgentService, match: Any, signed_for: Any) -> wire.VerifyReply:
+            kept.append(match.secret)
+            reply: wire.VerifyReply = original(service, match, signed_for)
+            return reply
+
+        return matched
+
+    _replace(AgentService, "_matched", make)
+
+
 LEAKS = {
     leak.__name__: leak
     for leak in (
@@ -175,7 +190,7 @@ LEAKS = {
         embedding_in_an_unnamed_file,
     )
 }
-WEAKNESSES = {weakness.__name__: weakness for weakness in (open_memory, no_core_limit)}
+WEAKNESSES = {weakness.__name__: weakness for weakness in (open_memory, no_core_limit, kept_secret)}
 
 
 if __name__ == "__main__":

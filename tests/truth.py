@@ -180,6 +180,11 @@ class Truth:
         return needles(self._vectors, self._integers, self._figures, images, files, self._secrets)
 
 
+def extractor() -> Extractor:
+    """What the agent finds keys with."""
+    return _networks().extractor
+
+
 def accept_radius() -> float:
     """Largest distance of a match, in deviations."""
     return _networks().extractor.parameters.accept_radius

@@ -16,6 +16,7 @@ changes = click.option(
     type=FOLDER,
     help="Folder of people in many conditions, PERSON or PERSON-SESSION, that the model is fitted to too; repeatable.",
 )
+json = click.option("--json", "output", type=FILE, help="Write the figures here.")
 faces = click.option(
     "--dataset",
     "data",

@@ -28,13 +28,15 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class CameraConfig(_Section, frozen=True):
-    """Which camera, and how it is asked for frames."""
+    """Which camera, how it is asked for frames, and for how many seconds a frame is waited for."""
 
     backend: Literal["picamera2", "v4l2", "replay"] = "v4l2"
     source: Annotated[str, Meta(min_length=1)] = "/dev/video0"
     width: Annotated[int, Meta(ge=160, le=4096)] = 640
     height: Annotated[int, Meta(ge=120, le=4096)] = 480
     fps: Annotated[float, Meta(ge=1, le=240)] | None = None
+    # Longer than the most, and the unit's watchdog would end the agent before the camera is named.
+    patience: Annotated[float, Meta(ge=1, le=20)] = 2.5
     loop: bool = True
 
 

@@ -27,7 +27,13 @@ def configured_camera(chosen: CameraConfig) -> Camera:
         ConfigError: as ``make_camera``.
     """
     return make_camera(
-        chosen.backend, chosen.source, width=chosen.width, height=chosen.height, fps=chosen.fps, loop=chosen.loop
+        chosen.backend,
+        chosen.source,
+        width=chosen.width,
+        height=chosen.height,
+        fps=chosen.fps,
+        patience=chosen.patience,
+        loop=chosen.loop,
     )
 
 

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.story.cage import forbids_what_the_agent_does_not_need
 from tests.story.life import LIFE, logs_in_without_the_package
 from tests.story.scene import AGENT, SERVICE, SOCKETS, STATE, STATUS, Story, declarations, require
 
@@ -74,8 +76,16 @@ def is_in_its_sandbox(story: Story) -> str:
     require(fields["Seccomp"] == "2" and fields["NoNewPrivs"] == "1", "no system call filter is in force")
     require(int(fields["CapEff"], 16) == 0 and int(fields["CapBnd"], 16) == 0, "it has capabilities")
     require(fields["Uid"].split()[0] == machine.must("id", "--user", "facelatch"), "it runs as somebody else")
+    locked, used = (int(fields[name].split()[0]) for name in ("VmLck", "VmRSS"))
+    # A container gets no more of that than its host lets it have.
+    unlimited = re.search(
+        r"^Max locked memory\s+unlimited", machine.must("cat", f"/proc/{story.pid}/limits"), re.MULTILINE
+    )
+    require(locked >= used or not unlimited, f"of {used} kB of memory {locked} are locked")
+    require(locked >= used or "may reach swap" in story.journal(), "that its memory is not locked goes untold")
     require(machine.property(SERVICE, "MemoryDenyWriteExecute") == "yes", "memory may be written and run")
-    return judged.splitlines()[-1].strip(" →").removesuffix("😀").strip()
+    exposure = judged.splitlines()[-1].strip(" →").removesuffix("😀").strip()
+    return f"{exposure}; memory {'locked' if unlimited else 'not locked, which this host forbids'}"
 
 
 def speaks_varlink(story: Story) -> str | None:
@@ -115,6 +125,8 @@ def knows_who_asks(story: Story) -> None:
     uid = machine.must("id", "--user", "guest")
     require(machine.run("facelatch", "verify", user="guest").returncode == 2, "anyone may have anyone verified")
     require(f"refused user=- peer_uid={uid}" in story.journal(), "the journal does not say who was refused")
+    explained = machine.must("journalctl", "--no-pager", "--catalog", "FACELATCH_EVENT=refused")
+    require(f"User id {uid} may not have this" in explained, "the journal's catalogue does not explain it")
     machine.must("usermod", "--append", "--groups", "facelatch", "guest")
     require(machine.run("facelatch", "verify", user="guest").returncode == 0, "a member of the group is refused")
     require(
@@ -146,7 +158,7 @@ def is_restarted_by_its_watchdog(story: Story) -> None:
     story.restart()
     before = story.pid
     story.signal("STOP")
-    story.until("the watchdog", lambda: story.pid not in ("0", before))
+    story.machine.until("the watchdog", lambda: story.pid not in ("0", before))
     machine.wait("the agent", "facelatch", "status")
     require("Watchdog timeout" in story.journal(), "it was not the watchdog")
     require(machine.must("find", "/", "-xdev", "-name", "core*", "-size", "+1M") == "", "there is a core dump")
@@ -223,6 +235,7 @@ CHAPTERS: list[Chapter] = [
     starts_by_its_first_caller,
     is_in_its_sandbox,
     speaks_varlink,
+    forbids_what_the_agent_does_not_need,
     knows_who_asks,
     diagnoses,
     survives_being_killed_while_it_enrols,

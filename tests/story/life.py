@@ -13,8 +13,8 @@ from typing import IO
 
 from facelatch.hardware import standin
 from facelatch.vault.lockout import FREE_FAILURES
-from tests.story.machine import GUARD_S
 from tests.story.scene import HARDWARE, PINS, SERVICE, SOCKETS, Story, require
+from tools.booted import Booted
 from tools.debian import StoryError
 
 _STANDIN = ("env", "PYTHONPATH=/usr/lib/facelatch", "python3", "-u", "-m", "facelatch.hardware.standin")
@@ -48,7 +48,7 @@ class Pins:
     def hears(self, word: str) -> float:
         """Wait for what the latch does next, which must be this; return when it did."""
         try:
-            heard, when = self._heard.get(timeout=GUARD_S)
+            heard, when = self._heard.get(timeout=Booted.guard_s)
         except Empty:
             raise StoryError(f"{word!r} is not heard", "see the journal") from None
         require(heard == word, f"{heard!r} instead of {word!r}")
@@ -101,7 +101,7 @@ def opens_the_door(story: Story) -> str:
         closed = pins.hears("latch closed")
         story.show("stranger")
         pins.tap()
-        story.until("the refusal", lambda: "verify_no_match user=- peer_uid=" in story.journal())
+        story.machine.until("the refusal", lambda: "verify_no_match user=- peer_uid=" in story.journal())
         story.show("anna")
         # The next thing heard is anna's: the stranger's press has moved nothing.
         pins.tap_until("latch open")

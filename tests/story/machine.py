@@ -12,17 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tools.booted import ENVIRONMENT, Booted, Done, as_user
 from tools.debian import StoryError
 
-GUARD_S = 120.0
-"""Nothing takes nearly as long: only a hang meets it."""
-
 _POLL_S = 0.02
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
-Done = subprocess.CompletedProcess[str]
 
 
-class Machine:
+class Machine(Booted):
     """The booted container.
 
     Args:
@@ -33,24 +29,15 @@ class Machine:
         self._leader = leader
 
     def run(self, *command: str, given: str = "", user: str = "") -> Done:
-        """Run a command in it to its end."""
+        """Run a command in it to its end; see ``Booted``."""
         return subprocess.run(  # noqa: S603 - the story's own commands
-            self._inside(command, user), input=given, capture_output=True, text=True, check=False, timeout=GUARD_S
+            self._inside(command, user),
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=Booted.guard_s,
         )
-
-    def must(self, *command: str, given: str = "", user: str = "") -> str:
-        """Run a command that must succeed, and return what it prints.
-
-        Raises:
-            StoryError: it does not.
-        """
-        done = self.run(*command, given=given, user=user)
-        if done.returncode != 0:
-            raise StoryError(
-                f"`{' '.join(command)}` gives {done.returncode} ({(done.stdout + done.stderr).strip()[-600:]})",
-                "see above",
-            )
-        return done.stdout.strip()
 
     @contextmanager
     def during(self, *command: str) -> Iterator[subprocess.Popen[str]]:
@@ -73,34 +60,9 @@ class Machine:
         """Return where a path of its is to be found from outside."""
         return Path(f"/proc/{self._leader}/root", path.lstrip("/"))
 
-    def property(self, unit: str, name: str) -> str:
-        """Return what systemd says of a unit."""
-        return self.must("systemctl", "show", "--value", f"--property={name}", unit)
-
-    def wait(self, what: str, *command: str) -> None:
-        """Wait until a command succeeds.
-
-        Raises:
-            StoryError: it never does.
-        """
-        end = time.monotonic() + GUARD_S
-        while time.monotonic() < end:
-            if self.run(*command).returncode == 0:
-                return
-            time.sleep(_POLL_S)
-        raise StoryError(f"{what} did not come to pass", f"see `{' '.join(command)}`")
-
-    def write(self, path: str, text: str) -> None:
-        """Write a file in it."""
-        self.must("mkdir", "-p", str(Path(path).parent))
-        self.must("tee", path, given=text)
-
     def _inside(self, command: Sequence[str], user: str) -> list[str]:
         enter = [_program("nsenter"), f"--target={self._leader}", "--all", "--wd=/"]
-        # The container shares nothing with our environment.
-        clean = ["/usr/bin/env", "-i", f"PATH={_PATH}", "LANG=C.UTF-8", "HOME=/root", "SYSTEMD_COLORS=0"]
-        become = ["/usr/sbin/runuser", "-u", user, "--"] if user else []
-        return [*enter, *clean, *become, *command]
+        return [*enter, "/usr/bin/env", "-i", *ENVIRONMENT, *as_user(tuple(command), user)]
 
 
 @contextmanager
@@ -117,6 +79,8 @@ def booted(root: Path, binds: Mapping[Path, str], log: Path) -> Iterator[Machine
     """
     command = [_program("systemd-nspawn"), "--quiet", f"--directory={root}", "--volatile=overlay"]
     command += ["--register=no", "--keep-unit", "--boot", "--console=pipe", "--link-journal=no"]
+    # Without these systemd can neither filter devices nor take the network away, and only says so in its journal.
+    command += ["--private-network", "--capability=CAP_BPF", "--system-call-filter=bpf"]
     command += [f"--bind={folder}:{place}" for folder, place in binds.items()]
     # Hosts with cgroups of both versions would pass on the first, with which systemd no longer boots.
     environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
@@ -134,7 +98,7 @@ def booted(root: Path, binds: Mapping[Path, str], log: Path) -> Iterator[Machine
             container.send_signal(signal.SIGTERM)
             time.sleep(_POLL_S)
         try:
-            container.wait(GUARD_S)
+            container.wait(Booted.guard_s)
         except subprocess.TimeoutExpired:
             container.kill()
             container.wait()
@@ -142,7 +106,7 @@ def booted(root: Path, binds: Mapping[Path, str], log: Path) -> Iterator[Machine
 
 def _leader(container: subprocess.Popen[bytes], log: Path) -> int:
     """Find the container's first process: the one below nspawn that is number 1 to itself."""
-    end = time.monotonic() + GUARD_S
+    end = time.monotonic() + Booted.guard_s
     children = Path(f"/proc/{container.pid}/task/{container.pid}/children")
     while time.monotonic() < end and container.poll() is None:
         for child in children.read_text().split():

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.story.machine import GUARD_S, Machine
+from tests.story.machine import Machine
 from tools.debian import StoryError
 
 SERVICE = "facelatch.service"
@@ -126,17 +124,8 @@ class Story:
         """Kill the agent as a crash would, and wait until systemd has started it anew."""
         before = self.pid
         self.signal("KILL")
-        self.until("the restart", lambda: self.pid not in ("0", before))
+        self.machine.until("the restart", lambda: self.pid not in ("0", before))
         self.machine.wait("the agent", "facelatch", "status")
-
-    def until(self, what: str, holds: Callable[[], bool]) -> None:
-        """Wait until something holds that must come to hold."""
-        end = time.monotonic() + GUARD_S
-        while time.monotonic() < end:
-            if holds():
-                return
-            time.sleep(0.02)
-        raise StoryError(f"{what} did not come to pass", "see the journal")
 
 
 def require(holds: bool, otherwise: str) -> None:

@@ -20,7 +20,7 @@ from nacl.signing import VerifyKey
 from facelatch.daemon.signature import Statement
 from facelatch.ipc.interface import InvalidArgument, Timeout
 from facelatch.vault.device_key import HostFileKey
-from tests.agent import GUARD_SECONDS, Agent, agent_in_temporary_directory, last, scenario
+from tests.agent import GUARD_SECONDS, Agent, agent_in_temporary_directory, camera_is_free, last, scenario
 from tests.pictures import anna, save, stranger
 
 CHALLENGE = bytes(range(32))
@@ -98,6 +98,7 @@ def test_without_a_face_the_person_is_told_and_time_runs_out(enrolled: Agent) ->
 
     enrolled.show("nobody")
     scenario(steps())
+    scenario(camera_is_free(enrolled))
     result = enrolled.cli("verify", "--timeout", "200")
     assert result.returncode == 2
     assert "nobody was seen well enough in time" in result.stderr

@@ -13,7 +13,7 @@ import pytest
 
 from facelatch.hardware.indicator import DARK, DONE, LOCKED_OUT, REFUSED
 from facelatch.vault.lockout import FREE_FAILURES
-from tests.agent import NOBODY, Agent
+from tests.agent import NOBODY, Agent, camera_is_free, scenario
 from tests.hardware import Bench, told, wait, wired
 
 HOLD = 6.0
@@ -48,13 +48,13 @@ def test_a_press_opens_for_who_is_known(agent_with_anna: Agent, bench: Bench) ->
     start_armed(agent)
     bench.touch()
     told(agent, "latch_closed")
-    assert bench.pulses == ["open", "closed"]
+    bench.pulsed()
     assert "latch_opened user=anna" in agent.log
     bench.shows(DARK)
     # A second one is as good as the first.
     bench.touch()
     told(agent, "latch_closed", times=2)
-    assert bench.pulses == ["open", "closed"] * 2
+    bench.pulsed(2)
 
 
 def test_a_stranger_is_refused_and_the_latch_does_not_move(agent_with_anna: Agent, bench: Bench) -> None:
@@ -65,7 +65,8 @@ def test_a_stranger_is_refused_and_the_latch_does_not_move(agent_with_anna: Agen
     bench.shows(REFUSED)
     told(agent, "verify_no_match")
     bench.touch_until(LOCKED_OUT)
-    assert agent.log.count("verify_no_match") == FREE_FAILURES
+    # More, where a press comes so late that the wait after the fifth is over.
+    assert agent.log.partition("locked_out")[0].count("verify_no_match") >= FREE_FAILURES
     assert bench.pulses == []
     assert "latch_opened" not in agent.log
 
@@ -87,7 +88,7 @@ def test_it_stays_locked_until_root_arms_it(agent_with_anna: Agent, bench: Bench
     assert component(agent, "latch")[0] == "ok"
     assert agent.cli("verify", "--open-latch").returncode == 0
     told(agent, "latch_closed")
-    assert bench.pulses == ["open", "closed"]
+    bench.pulsed()
     # It is kept over a restart, and taken back as it was given.
     assert agent.terminate() == 0
     agent.start()
@@ -175,7 +176,7 @@ def test_a_press_ends_an_enrolment(idle_agent: Agent) -> None:
         assert bench.pattern.lit > 0  # never dark while the camera is on
         bench.touch()
         bench.shows(DARK)
-        assert agent.lines("status")[0]["camera"] == "idle"
+        scenario(camera_is_free(agent))
         assert users(agent) == []
 
 
@@ -197,11 +198,10 @@ def test_kill_9_leaves_nothing_open(agent_with_anna: Agent, bench: Bench) -> Non
     agent.kill()
     assert bench.is_open  # nothing closed it but its own time
     wait(lambda: not bench.is_open)
-    assert bench.pulses == ["open", "closed"]
+    bench.pulsed()
     agent.start()
     bench.touch()
-    told(agent, "latch_opened", times=2)
-    wait(lambda: bench.pulses == ["open", "closed"] * 2)
+    bench.pulsed(2)
 
 
 def test_sigterm_locks_at_once(agent_with_anna: Agent, bench: Bench) -> None:
@@ -237,7 +237,8 @@ def test_one_that_stays_open_is_locked_by_force_and_disarmed(agent_with_anna: Ag
     assert bench.kernel is not None
     bench.kernel.kill()  # who is to end the pulse does not
     told(agent, "latch_fault")
-    wait(lambda: not bench.is_open)
+    told(agent, "latch_closed")  # the fault is kept only once it is locked
+    assert not bench.is_open
     state, detail = component(agent, "latch")
     assert state == "failed"
     assert "stays open" in detail
@@ -320,12 +321,12 @@ def test_the_socket_opens_it_for_those_named_alone(agent_with_anna: Agent, bench
     answer = agent.as_nobody("verify", "--open-latch")
     if allowed:
         assert answer.returncode == 0
-        told(agent, "latch_closed")
+        bench.pulsed()
     else:
         assert answer.returncode == 2
         assert "you may not open latch" in answer.stderr
         told(agent, "refused")
-    assert bench.pulses == (["open", "closed"] if allowed else [])
+        assert bench.pulses == []
 
 
 def test_a_latch_that_is_missing_is_named(agent_with_anna: Agent, bench: Bench) -> None:
@@ -336,5 +337,6 @@ def test_a_latch_that_is_missing_is_named(agent_with_anna: Agent, bench: Bench) 
     assert answer.returncode == 2
     assert "cannot be used (it is not there)" in answer.stderr
     assert component(agent, "latch")[0] == "failed"
+    bench.shows(DARK)  # what the socket asked for was refused at the light, too
     bench.touch()
     bench.shows(REFUSED)

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 @pytest.fixture
 def machine(agent_with_anna: Agent) -> Iterator[Logins]:
     """Logins of a machine whose agent knows anna and is not started."""
-    agent_with_anna.configure("pam", timeout=1.0)
+    # A face is found long before; where none will be, a test may wait for less.
+    agent_with_anna.configure("pam", timeout=60.0)
     agent_with_anna.write_config()
     with logins(agent_with_anna) as machine:
         yield machine
@@ -53,6 +54,7 @@ def test_a_face_logs_in(agent_with_anna: Agent, machine: Logins) -> None:
 
 @pytest.mark.parametrize("scene", ["stranger", "nobody"])
 def test_without_it_the_password_does(agent_with_anna: Agent, machine: Logins, scene: str) -> None:
+    agent_with_anna.configure("pam", timeout=1.0)
     agent_with_anna.start()
     agent_with_anna.show(scene)
     assert not machine.authenticates()
@@ -77,6 +79,7 @@ def test_the_password_works_while_the_agent_is_dead(agent_with_anna: Agent, mach
 
 
 def test_the_password_works_while_the_agent_hangs(agent_with_anna: Agent, machine: Logins) -> None:
+    agent_with_anna.configure("pam", timeout=1.0)
     agent_with_anna.start()
     agent_with_anna.process.send_signal(signal.SIGSTOP)
     try:

@@ -39,8 +39,9 @@ from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import Lockout
 from facelatch.vault.store import Store
-from tests.faces import at, moved, someone
+from tests.faces import moved, someone
 from tests.heads import seen, surface
+from tools.redteam.madeup import Sphere
 
 P = parameters.read("standard")
 EXTRACTOR = Extractor(P)
@@ -323,7 +324,7 @@ def test_a_bystander_in_a_few_looks_is_left_out(roster: Roster) -> None:
 
 
 def test_a_face_too_near_the_average_is_refused(roster: Roster) -> None:
-    average = at(P, 0.5 * P.spread)
+    average = Sphere(P).at(0.5 * P.spread)
     result = attempts.enrol(Script(looks_of(average, 60, spread=0.5)), plan("average"), EXTRACTOR, roster)
     assert result == Refused(Refusal.WEAK)
 

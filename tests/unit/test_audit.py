@@ -17,6 +17,7 @@ from facelatch.daemon.audit import Audit, MessageId
 from facelatch.ipc.peer import Peer
 from facelatch.ipc.words import MonitorEvent
 
+ROOT = Path(__file__).parents[2]
 PEER = Peer(42, 1000, 1000, frozenset())
 
 
@@ -39,8 +40,20 @@ def entry(journal: socket.socket) -> dict[str, str]:
 
 def test_every_event_has_a_message_id_of_its_own() -> None:
     unwatched = {"refused", "lockout_reset", "latch_fault", "armed", "set_up", "disarmed", "reset", "rekeyed"}
+    unwatched |= {"signed", "sealed", "unsealed", "forgotten", "enroll_refused", "storage_fault"}
     assert {event.name for event in MonitorEvent} | unwatched == set(MessageId.__members__)  # aliases would show
     assert all(re.fullmatch("[0-9a-f]{32}", member.value) for member in MessageId)
+
+
+def test_every_event_is_explained_in_the_catalogue_and_in_the_docs() -> None:
+    catalogue = (ROOT / "firmware_config" / "facelatch.catalog").read_text()
+    explained = dict(re.findall(r"^-- ([0-9a-f]{32})\nSubject: (.+)$", catalogue, re.MULTILINE))
+    assert explained.keys() == {member.value for member in MessageId}
+    fields = {"FACELATCH_EVENT", "FACELATCH_USER", "FACELATCH_PEER_UID", "FACELATCH_PEER_PID", "FACELATCH_REASON"}
+    assert set(re.findall(r"@(\w+)@", catalogue)) <= fields
+    table = (ROOT / "docs" / "audit.md").read_text()
+    rows = dict(re.findall(r"^\| (\w+)\*? \| .* \| `([0-9a-f]{32})` \|$", table, re.MULTILINE))
+    assert rows == {member.name: member.value for member in MessageId}
 
 
 @pytest.mark.parametrize("event", MonitorEvent)
@@ -49,11 +62,12 @@ def test_an_event_goes_to_the_journal_with_its_fields(journal: socket.socket, ev
     assert entry(journal) == {
         "MESSAGE": f"{event.name} user=anna peer_uid=1000 peer_pid=42 reason=reason",
         "MESSAGE_ID": MessageId[event.name].value,
-        "PRIORITY": "6",
+        "PRIORITY": {"verify_spoof": "5", "locked_out": "5", "camera_fault": "4"}.get(event.name, "6"),
         "SYSLOG_IDENTIFIER": "facelatch",
         "FACELATCH_EVENT": event.name,
         "FACELATCH_USER": "anna",
         "FACELATCH_PEER_UID": "1000",
+        "FACELATCH_PEER_PID": "42",
         "FACELATCH_REASON": "reason",
     }
 

@@ -69,7 +69,7 @@ def test_what_the_units_run_is_in_the_package(root: Path) -> None:
     units = [*(root / "usr/lib/systemd/system").iterdir()]
     assert len(units) == 4
     for unit in units:
-        for program in re.findall(r"^Exec\w+=[-+]?(\S+)", unit.read_text(), re.MULTILINE):
+        for program in re.findall(r"^Exec\w+=[-+]?(?:/usr/bin/python3 -sP )?(\S+)", unit.read_text(), re.MULTILINE):
             assert (root / program.lstrip("/")).stat().st_mode & 0o111
 
 

@@ -20,11 +20,27 @@ import pytest
 
 from facelatch.camera import bounded, opened, picamera2_camera
 from facelatch.camera.picamera2_camera import Picamera2Camera
+from facelatch.config import CameraConfig
 from facelatch.errors import CameraError, CameraFault
+from facelatch.shipped import configured_camera
 
 SCENE = np.zeros((4, 6, 3), dtype=np.uint8)
 SCENE[...] = (10, 20, 30)
 SCENE[0, 0] = (200, 100, 50)
+
+
+def nv12(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """As a camera gives it that has no RGB: video range of Rec. 601, colours of each two pixels and rows together."""
+    red, green, blue = np.moveaxis(image.astype(np.float64), -1, 0)
+    luma = 16 + (65.738 * red + 129.057 * green + 25.064 * blue) / 256
+    colours = [
+        128 + (-37.945 * red - 74.494 * green + 112.439 * blue) / 256,
+        128 + (112.439 * red - 94.154 * green - 18.285 * blue) / 256,
+    ]
+    height, width = luma.shape
+    halved = [colour.reshape(height // 2, 2, width // 2, 2).mean((1, 3)) for colour in colours]
+    chroma = np.stack(halved, axis=-1).reshape(height // 2, width)
+    return np.asarray(np.rint(np.vstack([luma, chroma])), dtype=np.uint8)
 
 
 class Standin:
@@ -42,6 +58,8 @@ class Standin:
     shape: tuple[int, ...] = SCENE.shape
     calls: list[str]
     controls: dict[str, Any]
+    camera_controls: dict[str, object]
+    waited: float
 
     @classmethod
     def global_camera_info(cls) -> list[dict[str, object]]:
@@ -64,9 +82,13 @@ class Standin:
             raise RuntimeError("Camera __init__ sequence did not complete.")  # noqa: B904 - as it does
         Standin.taken = True
         self._jobs: list[Future[npt.NDArray[Any]]] = []
+        self._step("allocate")
 
     def create_video_configuration(self, main: dict[str, Any], controls: dict[str, Any]) -> dict[str, Any]:
         self._step("create")
+        for control in controls:
+            if control not in self.camera_controls:
+                raise RuntimeError(f"Control {control} is not advertised by libcamera")
         Standin.controls = controls
         return {"main": main}
 
@@ -87,12 +109,13 @@ class Standin:
         self._jobs.append(job)
         if self.frames.is_set():
             image = np.resize(SCENE, self.shape)
-            job.set_result(image.copy() if self._main["format"] == "BGR888" else image[..., ::-1].copy())
+            orders = {"BGR888": image, "NV12": nv12(SCENE)}
+            job.set_result(orders.get(self._main["format"], image[..., ::-1]).copy())
             self._jobs.remove(job)
         return job
 
     def wait(self, job: Future[npt.NDArray[Any]], timeout: float) -> npt.NDArray[Any]:
-        assert timeout < bounded.READ_LIMIT_S
+        Standin.waited = timeout
         return job.result(timeout)
 
     def cancel_all_and_flush(self) -> None:
@@ -125,6 +148,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Stan
         "fails": {},
         "calls": [],
         "controls": {},
+        "waited": 0.0,
+        "camera_controls": {"FrameDurationLimits": (33333, 120000, None)},
     }
     for name, value in fresh.items():
         monkeypatch.setattr(Standin, name, value, raising=False)
@@ -163,6 +188,29 @@ def test_what_is_asked_of_the_camera() -> None:
         assert Standin.controls == {"FrameDurationLimits": (66667, 66667)}
     with opened(Picamera2Camera(0)):
         assert Standin.controls == {}
+
+
+@pytest.mark.parametrize("patience", [1.0, 2.5, 20.0])
+def test_it_waits_as_long_as_configured_and_picamera2_gives_up_first(patience: float) -> None:
+    with opened(configured_camera(CameraConfig(backend="picamera2", source="0", patience=patience))):
+        assert patience / 2 < Standin.waited < patience - 0.1
+
+
+def test_a_camera_whose_rate_cannot_be_set_keeps_its_own() -> None:
+    Standin.camera_controls = {}
+    with opened(Picamera2Camera(0, fps=15)) as camera:
+        assert np.array_equal(camera.read().image, SCENE)
+        assert Standin.controls == {}
+
+
+def test_a_camera_without_rgb_is_converted_and_keeps_its_colours() -> None:
+    Standin.format = "NV12"
+    with opened(Picamera2Camera(0)) as camera:
+        image = camera.read().image
+    assert (image.shape, image.dtype.name) == (SCENE.shape, "uint8")
+    # Where four pixels share their colour it is kept; where they differ, at least the brightness is each one's own.
+    assert np.abs(image[2:].astype(int) - SCENE[2:]).max() <= 2
+    assert image[0, 0].mean() > image[0, 1].mean() + 50
 
 
 def test_it_can_be_opened_again() -> None:
@@ -213,6 +261,12 @@ def test_picamera2_does_not_fit_this_environment(monkeypatch: pytest.MonkeyPatch
         ("acquire", RuntimeError("camera.acquire() returned unexpected code: -16"), CameraFault.BUSY, "in use"),
         ("acquire", RuntimeError("Initialization\nfailed."), CameraFault.MISCONFIGURED, r"\(Initialization failed\.\)"),
         ("acquire", OSError(errno.EACCES, "Permission denied"), CameraFault.NO_PERMISSION, "group `video`"),
+        (
+            "allocate",
+            RuntimeError("Could not open any dmaHeap device"),
+            CameraFault.MISCONFIGURED,
+            "any dmaHeap device",
+        ),
         ("configure", RuntimeError("Invalid camera configuration: {}"), CameraFault.MISCONFIGURED, "Invalid camera"),
         ("configure", OSError(errno.ENOMEM, "Cannot allocate memory"), CameraFault.MISCONFIGURED, "allocate memory"),
         ("start", RuntimeError("Failed to start camera: Device or resource busy"), CameraFault.BUSY, "in use"),
@@ -226,6 +280,16 @@ def test_a_failure_is_named_and_the_next_attempt_works(
     Standin.fails = {step: error}
     assert fault_of(camera.open, message) is fault
     assert not Standin.taken
+    Standin.fails = {}
+    assert works(camera)
+
+
+@pytest.mark.parametrize("step", ["check", "open"])
+def test_libcamera_cannot_be_started(step: str) -> None:
+    Standin.fails = {"info": RuntimeError("Failed to start CameraManager: No such device")}
+    camera = Picamera2Camera(0)
+    fault = fault_of(getattr(camera, step), r"cannot be started \(Failed to start CameraManager: No such device\)")
+    assert fault is CameraFault.MISCONFIGURED
     Standin.fails = {}
     assert works(camera)
 
@@ -249,7 +313,7 @@ def test_another_shape_is_refused() -> None:
 
 
 def test_frames_that_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picamera2_camera, "FRAME_LIMIT_S", 0.05)
+    monkeypatch.setattr(picamera2_camera, "FRAME_SHARE", 0.02)
     camera = Picamera2Camera(0)
     with opened(camera):
         camera.read()
@@ -261,7 +325,7 @@ def test_frames_that_stop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_camera_that_went_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picamera2_camera, "FRAME_LIMIT_S", 0.05)
+    monkeypatch.setattr(picamera2_camera, "FRAME_SHARE", 0.02)
     with opened(Picamera2Camera(0)) as camera:
         Standin.frames.clear()
         Standin.cameras = 0
@@ -273,17 +337,16 @@ def test_no_first_frame_is_told_within_three_seconds() -> None:
     Standin.frames.clear()
     camera = Picamera2Camera(0)
     assert fault_of(camera.open, "delivers no frames") is CameraFault.FROZEN
-    assert max(bounded.OPEN_LIMIT_S, bounded.READ_LIMIT_S) + bounded.CLOSE_LIMIT_S < 3.0
+    assert bounded.PATIENCE_S + bounded.CLOSE_LIMIT_S < 3.0
     Standin.frames.set()
     assert works(camera)
 
 
 def test_a_library_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit in ("OPEN_LIMIT_S", "CLOSE_LIMIT_S"):
-        monkeypatch.setattr(bounded, limit, 0.05)
+    monkeypatch.setattr(bounded, "CLOSE_LIMIT_S", 0.05)
     stuck = threading.Event()
     monkeypatch.setattr(Standin, "global_camera_info", lambda: (stuck.wait(), [{}])[1])
-    camera = Picamera2Camera(0)
+    camera = Picamera2Camera(0, patience=0.05)
     for step in (camera.check, camera.open):
         assert fault_of(step, "delivers no frames") is CameraFault.FROZEN
     stuck.set()

@@ -20,7 +20,9 @@ from facelatch.camera import bounded, opened
 from facelatch.camera.v4l2 import V4l2Camera
 from facelatch.camera.v4l2_probe import probe
 from facelatch.camera.worker import Worker
+from facelatch.config import CameraConfig
 from facelatch.errors import CameraError, CameraFault
+from facelatch.shipped import configured_camera
 
 QUERYCAP = 0x80685600
 REQBUFS = 0xC0145608
@@ -30,6 +32,7 @@ MPLANE = 0x1000
 HAS_DEVICE_CAPS = 0x80000000
 
 CHARACTER_DEVICE = Path("/dev/null")
+IMPATIENT_S = 0.05
 
 
 def fake_ioctl(
@@ -166,9 +169,8 @@ class FakeCapture:
 
 
 @pytest.fixture
-def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit in ("OPEN_LIMIT_S", "READ_LIMIT_S", "CLOSE_LIMIT_S"):
-        monkeypatch.setattr(bounded, limit, 0.05)
+def quick_to_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "CLOSE_LIMIT_S", IMPATIENT_S)
 
 
 @pytest.fixture
@@ -244,10 +246,10 @@ def test_pulled_out(device: Path) -> None:
         assert fault_of(camera.read, "is not there: plug it in") is CameraFault.UNPLUGGED
 
 
-@pytest.mark.usefixtures("short_limits")
+@pytest.mark.usefixtures("quick_to_let_go")
 def test_a_driver_that_hangs_in_a_read(device: Path) -> None:
     capture = FakeCapture()
-    camera = V4l2Camera(str(device), start=lambda: capture)
+    camera = V4l2Camera(str(device), start=lambda: capture, patience=IMPATIENT_S)
     with opened(camera):
         camera.read()
         capture.stuck = threading.Event()
@@ -257,7 +259,7 @@ def test_a_driver_that_hangs_in_a_read(device: Path) -> None:
     assert capture.released.wait(5), "it is released as soon as the driver returns"
 
 
-@pytest.mark.usefixtures("short_limits")
+@pytest.mark.usefixtures("quick_to_let_go")
 def test_a_driver_that_hangs_at_the_start(device: Path) -> None:
     capture = FakeCapture()
     stuck = threading.Event()
@@ -266,17 +268,20 @@ def test_a_driver_that_hangs_at_the_start(device: Path) -> None:
         stuck.wait()
         return capture
 
-    assert fault_of(V4l2Camera(str(device), start=start).open, "delivers no frames") is CameraFault.FROZEN
+    assert (
+        fault_of(V4l2Camera(str(device), start=start, patience=IMPATIENT_S).open, "delivers no frames")
+        is CameraFault.FROZEN
+    )
     stuck.set()
     assert capture.released.wait(5)
 
 
-@pytest.mark.usefixtures("short_limits")
+@pytest.mark.usefixtures("quick_to_let_go")
 def test_a_camera_is_not_opened_before_its_driver_has_let_go(device: Path) -> None:
     captures = [FakeCapture(), FakeCapture()]
     started = iter(captures)
     stuck = captures[0].stuck = threading.Event()
-    camera = V4l2Camera(str(device), start=lambda: next(started))
+    camera = V4l2Camera(str(device), start=lambda: next(started), patience=IMPATIENT_S)
     for _ in range(2):
         assert fault_of(camera.open, "delivers no frames") is CameraFault.FROZEN
     stuck.set()
@@ -291,7 +296,20 @@ def test_a_fault_is_told_within_three_seconds(device: Path) -> None:
     capture = FakeCapture()
     capture.stuck = threading.Event()
     assert fault_of(V4l2Camera(str(device), start=lambda: capture).open, "delivers") is CameraFault.FROZEN
-    assert max(bounded.OPEN_LIMIT_S, bounded.READ_LIMIT_S) + bounded.CLOSE_LIMIT_S < 3.0
+    assert bounded.PATIENCE_S + bounded.CLOSE_LIMIT_S < 3.0
+    capture.stuck.set()
+
+
+def test_it_waits_as_long_as_configured(device: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    capture = FakeCapture()
+    capture.interval = 0.2
+    monkeypatch.setattr(V4l2Camera, "_capture_by_opencv", lambda _: capture)
+    with opened(configured_camera(CameraConfig(source=str(device), patience=30.0))) as camera:
+        assert camera.read().sequence == 0
+    capture = FakeCapture()
+    capture.stuck = threading.Event()
+    camera = configured_camera(CameraConfig(source=str(device), patience=0.05))
+    assert fault_of(camera.open, "delivers no frames") is CameraFault.FROZEN
     capture.stuck.set()
 
 

@@ -47,6 +47,8 @@ def test_every_table_is_read() -> None:
         ("colour = 1", "colour"),
         ("[camera]\nfsp = 15", "fsp"),
         ("[camera]\nfps = 0", "camera.fps"),
+        ("[camera]\npatience = 0.5", "camera.patience"),
+        ("[camera]\npatience = 21", "camera.patience"),
         ("[camera]\nfps = '15'", "camera.fps"),
         ("[camera]\nbackend = 'webcam'", "camera.backend"),
         ("[verify]\ntimeout = -1", "verify.timeout"),

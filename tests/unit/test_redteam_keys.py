@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from facelatch import parameters
 from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import Extractor
-from tools import fitting
-from tools.dataset import Embedded
+from tests import crowd
 from tools.redteam import impostors, keys, records_at_rest
 from tools.redteam.madeup import Sphere
 from tools.redteam.part import Job
@@ -23,13 +20,7 @@ P = parameters.read("standard")
 @pytest.fixture(scope="module")
 def job() -> Job:
     """A small job on people who never were: 20 with 9 images each, steady enough to enrol."""
-    rng = np.random.default_rng(7)
-    centres = np.repeat(rng.normal(size=(20, 1, 96)), 9, axis=1)
-    looks = (centres + 0.1 * rng.normal(size=centres.shape)).reshape(-1, 96).astype(np.float32)
-    names = np.repeat([f"p{number:02}" for number in range(20)], 9)
-    data = Embedded(looks / np.linalg.norm(looks, axis=1, keepdims=True), names, ())
-    folder = Path("nowhere")
-    return Job(folder, data, fitting.Sources(fitting.faces(folder, data)), P, quick=True)
+    return crowd.job(20, 9, noise=0.1)
 
 
 def test_an_embedding_projects_where_it_is_asked_to() -> None:

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from facelatch import parameters
 from facelatch.l2fe.strength import guesswork_bits
-from tools import fitting
-from tools.dataset import Embedded
+from tests import crowd
 from tools.redteam import chains, enrolments, joint, lattices, linking, remnants, unlinkability
 from tools.redteam.joint import Joint
 from tools.redteam.linking import Victims
@@ -26,13 +23,7 @@ P = parameters.read("standard")
 @pytest.fixture(scope="module")
 def job() -> Job:
     """A small job on people who never were: 24 with 16 images each."""
-    rng = np.random.default_rng(7)
-    centres = np.repeat(rng.normal(size=(24, 1, 96)), 16, axis=1)
-    looks = (centres + 0.3 * rng.normal(size=centres.shape)).reshape(-1, 96).astype(np.float32)
-    names = np.repeat([f"p{number:02}" for number in range(24)], 16)
-    data = Embedded(looks / np.linalg.norm(looks, axis=1, keepdims=True), names, ())
-    folder = Path("nowhere")
-    return Job(folder, data, fitting.Sources(fitting.faces(folder, data)), P, quick=True)
+    return crowd.job(24, 16, noise=0.3)
 
 
 def people(count: int, k: int, noise: float, times: int = 2) -> Floats:

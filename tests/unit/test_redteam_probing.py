@@ -14,13 +14,13 @@ from click.testing import CliRunner
 from facelatch import parameters
 from facelatch.demo import portrait
 from facelatch.l2fe.extractor import Extractor
-from tests import faces
-from tests.unit.test_redteam_search import people_of_many_looks
+from tests.crowd import crowd
 from tools import dataset
 from tools.dataset import Embedded
 from tools.evaluate.lock import Lock
 from tools.redteam import masters, photo, poor, probes, records, searched
 from tools.redteam.__main__ import PARTS, main
+from tools.redteam.madeup import Sphere
 from tools.redteam.searched import Run
 from tools.redteam.trying import Rank
 
@@ -59,7 +59,7 @@ def test_many_records_open_sooner_together() -> None:
 
 
 def test_an_enrolment_leaves_no_image_to_two_uses() -> None:
-    data = people_of_many_looks()
+    data = crowd()
     (name, enrolled, left), *others = records.enrolments(data, np.random.default_rng(1))
     assert len(others) == 39
     rows = data.embeddings[data.people == name]
@@ -77,7 +77,7 @@ def test_probes_are_what_they_are_made_to_be() -> None:
     assert np.linalg.norm(probe) == pytest.approx(1)
     assert p.projection(probe) == pytest.approx(y, abs=1e-6)
     lock = Lock(Extractor(p), rng.bytes)
-    enrolled = lock.enrol(faces.at(p, y))
+    enrolled = lock.enrol(Sphere(p).at(y))
     assert lock.opened_at(enrolled, probe[None].astype(np.float32)) == 0
 
 
@@ -120,7 +120,7 @@ def test_means_are_of_each_person() -> None:
 def test_each_part_runs_in_small_and_its_controls_bite(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dataset, "embed", lambda *_, **__: people_of_many_looks(96))
+    monkeypatch.setattr(dataset, "embed", lambda *_, **__: crowd(size=96))
     output = tmp_path / "figures.json"
     options = [str(tmp_path), "--only", part, "--quick", "--json", str(output), "--report", str(tmp_path / "page")]
     result = CliRunner().invoke(main, options)

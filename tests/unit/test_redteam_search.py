@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from facelatch import parameters
 from facelatch.l2fe.strength import coset_bits, guesswork_bits
+from tests.crowd import crowd
 from tools import dataset, fitting, leech, qary
-from tools.dataset import Embedded
 from tools.redteam import lattices, ranks, records, search
 from tools.redteam.__main__ import ASIDE, main
 from tools.redteam.lattices import Lattice
@@ -131,7 +131,7 @@ def test_the_cell_is_the_one_that_the_estimate_is_for() -> None:
 
 
 def test_faces_are_projected_by_what_others_taught() -> None:
-    embedded = people_of_many_looks()
+    embedded = crowd()
     people = records.real(fitting.Sources(fitting.faces(Path(), embedded)), embedded, 4)
     assert people.vectors.shape == (40, 4)
     assert np.mean((people.vectors / people.spread) ** 2) == pytest.approx(1, abs=0.35)
@@ -153,16 +153,8 @@ def test_chances_of_the_estimate() -> None:
     assert ranks.chance(np.array([4.0, 6.0]), 32).tolist() == [1, 0]
 
 
-def people_of_many_looks(size: int = 32) -> Embedded:
-    rng = np.random.default_rng(7)
-    centres = np.repeat(rng.normal(size=(40, 1, size)), 9, axis=1)
-    looks = (centres + 0.3 * rng.normal(size=centres.shape)).reshape(-1, size).astype(np.float32)
-    names = np.repeat([f"p{number}" for number in range(40)], 9)
-    return Embedded(looks / np.linalg.norm(looks, axis=1, keepdims=True), names, ())
-
-
 def test_the_command_prints_and_writes_its_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "embed", lambda *_, **__: people_of_many_looks())
+    monkeypatch.setattr(dataset, "embed", lambda *_, **__: crowd())
     output = tmp_path / "figures.json"
     options = [
         str(tmp_path),
@@ -189,7 +181,7 @@ def _give(outcome: Outcome, _job: Job) -> Outcome:
 
 
 def test_a_control_that_holds_is_told_and_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "embed", lambda *_, **__: people_of_many_looks())
+    monkeypatch.setattr(dataset, "embed", lambda *_, **__: crowd())
     for bites in (True, False):
         found = Outcome({}, controls=[Control("no rotation", bites)])
         monkeypatch.setitem(ASIDE, "lattices", functools.partial(_give, found))
@@ -199,7 +191,7 @@ def test_a_control_that_holds_is_told_and_fails_the_run(tmp_path: Path, monkeypa
 
 
 def test_nobody_attacked_is_known_to_the_attacker(tmp_path: Path) -> None:
-    data = people_of_many_looks(96)
+    data = crowd(size=96)
     sources = fitting.Sources(fitting.faces(tmp_path, data))
     split = Job(tmp_path, data, sources, parameters.read("standard")).split
     targets, known = set(split.targets.people.tolist()), set(split.known.people.tolist())

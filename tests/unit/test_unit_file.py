@@ -45,6 +45,8 @@ def test_the_sandbox_keeps_what_the_agent_lives_by() -> None:
         "AssertPathIsMountPoint=/var/lib/facelatch",
         "Type=notify",
         "LimitCORE=0",
+        "RestrictAddressFamilies=AF_UNIX AF_NETLINK",
+        "DeviceAllow=char-dma_heap rw",
     ):
         assert line in lines
 

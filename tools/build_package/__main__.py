@@ -15,7 +15,7 @@ import click
 from facelatch import __version__
 from facelatch.cli.options import told
 from tools.build_package.suites import ARCHITECTURES, SUITES, Suite
-from tools.build_package.tree import PRIVATE, ROOT, add_control, installed_kib, stage
+from tools.build_package.tree import PRIVATE, ROOT, add_control, installed_kib, settle, stage
 from tools.build_package.wheels import PackageError, unpack
 
 _CONTROL = """\
@@ -80,6 +80,7 @@ def build(name: str, architecture: str, out: Path, revision: str = "1") -> Path:
                 version=version, architecture=architecture, kib=installed_kib(root), depends=", ".join(_depends(suite))
             ),
         )
+        settle(root, int(epoch))
         done = subprocess.run(  # noqa: S603 - our own arguments
             [dpkg, "--build", "--root-owner-group", "-Zzstd", str(root), str(path)],
             env={**os.environ, "SOURCE_DATE_EPOCH": epoch},

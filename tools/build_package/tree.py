@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,9 +53,21 @@ def add_control(root: Path, control: str) -> None:
     for name in _SCRIPTS:
         shutil.copyfile(_PACKAGING / name, folder / name)
         (folder / name).chmod(0o755)
-    for path in root.rglob("*"):
-        if path.is_dir():
-            path.chmod(0o755)
+
+
+def settle(root: Path, epoch: int) -> None:
+    """Give every file the mode and the time that it shall have, whatever the checkout, pip and the umask gave it.
+
+    Args:
+        root: of the package's files.
+        epoch: seconds since 1970.
+    """
+    for path in sorted(root.rglob("*"), reverse=True):
+        runs = path.is_dir() or path.stat().st_mode & 0o100
+        path.chmod(0o755 if runs else 0o644)
+        os.utime(path, (epoch, epoch))
+    root.chmod(0o755)
+    os.utime(root, (epoch, epoch))
 
 
 def installed_kib(root: Path) -> int:
@@ -74,6 +87,7 @@ def _files() -> Iterator[tuple[Path, str, int]]:
     yield _SETTINGS / "sysusers.d" / "facelatch.conf", "usr/lib/sysusers.d/facelatch.conf", 0o644
     yield _SETTINGS / "tmpfiles.d" / "facelatch.conf", "usr/lib/tmpfiles.d/facelatch.conf", 0o644
     yield _SETTINGS / "udev" / "60-facelatch.rules", "usr/lib/udev/rules.d/60-facelatch.rules", 0o644
+    yield _SETTINGS / "facelatch.catalog", "usr/lib/systemd/catalog/facelatch.catalog", 0o644
     yield _SETTINGS / "config.txt", f"{_SHARED}/config.txt", 0o644
     for unit in sorted((ROOT / "systemd").iterdir()):
         if unit.suffix in (".service", ".socket"):
@@ -84,6 +98,7 @@ def _files() -> Iterator[tuple[Path, str, int]]:
     for profile in ("facelatch", "facelatch-reset"):
         yield _SETTINGS / "pam" / profile, f"usr/share/pam-configs/{profile}", 0o644
     yield _SETTINGS / "pam" / "facelatch.pam.d", f"{_SHARED}/examples/facelatch.pam.d", 0o644
-    for text in ("README.md", "NOTICE", "docs/limitations.md", "docs/threat-model.md"):
+    texts = ("README.md", "NOTICE", "SECURITY.md", "docs/audit.md", "docs/limitations.md", "docs/threat-model.md")
+    for text in texts:
         yield ROOT / text, f"{_DOC}/{Path(text).name}", 0o644
     yield _PACKAGING / "copyright", f"{_DOC}/copyright", 0o644

@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 
 import click
-import msgspec
 
 from facelatch import shipped
 from facelatch.errors import FacelatchError
 from facelatch.l2fe.parameters import ParameterSet
-from tools import dataset, fitting, options
+from tools import dataset, fitting, options, outputs
 from tools.evaluate import curve, measure, refreshing, report, strength, table, timing
 from tools.evaluate.figures import Run, summarise
 from tools.evaluate.protocol import Protocol, check_layout
@@ -39,7 +38,7 @@ _COUNT = click.IntRange(min=1)
 @options.changes
 @click.option("--ungated", is_flag=True, help="Take images that the quality gate refuses too.")
 @click.option("--refresh", is_flag=True, help="Measure refreshes on unlock too; needs sessions.")
-@click.option("--json", "output", type=options.FILE, help="Write the figures here.")
+@options.json
 @click.option("--report", "page", type=options.NEW_FOLDER, metavar="DIR", help="Write DIR/index.html, with pictures.")
 def main(
     data: Path,
@@ -78,17 +77,12 @@ def main(
         enrolled_over=over,
     )
     try:
-        # A long run is not to end at a place that cannot be written.
-        for folder in filter(None, (page, output and output.parent)):
-            folder.mkdir(parents=True, exist_ok=True)
+        outputs.prepare(output, page)
         refit = measure.Refit(fitting.read(population or data, changes), data.resolve()) if cross_fit else None
         run = evaluate(data, protocol, shipped.parameter_set(name), refit=refit, ungated=ungated, refresh=refresh)
         figures = summarise(run)
         click.echo(table.render(figures))
-        if output is not None:
-            output.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
-        if page is not None:
-            (page / "index.html").write_text(report.render(run, figures), encoding="utf-8")
+        outputs.write(output, figures, page, lambda: report.render(run, figures))
     except (FacelatchError, OSError) as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(2) from error

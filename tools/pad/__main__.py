@@ -7,13 +7,12 @@ import math
 from pathlib import Path
 
 import click
-import msgspec
 
 from facelatch import shipped
 from facelatch.errors import FacelatchError
 from facelatch.face.liveness import Bounds
 from facelatch.l2fe.extractor import Extractor
-from tools import options
+from tools import options, outputs
 from tools.pad import capture, report
 from tools.pad.figures import lines, summarise
 from tools.pad.judging import judge
@@ -27,7 +26,7 @@ from tools.pad.presentations import FPS, find_species, gather
 @click.option("--fps", default=FPS, show_default=True, help="Rate that the frames are taken to have come at.")
 @click.option("--consecutive", is_flag=True, help="No frames are left out: a face that jumps is not the same face.")
 @click.option("--parameters", "name", default="standard", show_default=True, metavar="SET", help="Parameter set.")
-@click.option("--json", "output", type=options.FILE, help="Write the figures here.")
+@options.json
 @click.option("--report", "page", type=options.NEW_FOLDER, metavar="DIR", help="Write DIR/index.html, with pictures.")
 @click.option("--capture", "into", type=options.NEW_FOLDER, metavar="DIR", help="Record presentations of your own.")
 @click.option("--device", default="0", show_default=True, help="Camera for --capture: its number or device node.")
@@ -54,8 +53,7 @@ def main(
             return
         if live is None or spoof is None:
             raise click.UsageError("give LIVE_DIR and SPOOF_DIR, or --capture DIR")
-        for folder in filter(None, (page, output and output.parent)):
-            folder.mkdir(parents=True, exist_ok=True)
+        outputs.prepare(output, page)
         gathered = gather(shipped.face_path(liveness=True), live, find_species(spoof, species), fps)
         bounds = Bounds() if consecutive else Bounds(jump=math.inf)
         outcomes = judge(gathered.presentations, Extractor(shipped.parameter_set(name)), bounds)
@@ -65,10 +63,7 @@ def main(
         for cue, (alive, flat) in report.cues(outcomes).items():
             if alive and flat:
                 click.echo(f"{cue}: area under the ROC {report.area(alive, flat):.3f}")
-        if output is not None:
-            output.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
-        if page is not None:
-            (page / "index.html").write_text(report.render(outcomes, figures), encoding="utf-8")
+        outputs.write(output, figures, page, lambda: report.render(outcomes, figures))
     except (FacelatchError, OSError) as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(2) from error

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-import msgspec
 
 from facelatch import parameters
 from facelatch.errors import FacelatchError
-from tools import dataset, fitting, options
+from tools import dataset, fitting, options, outputs
 from tools.redteam import keys, linking, report, running
 from tools.redteam.dictionary import dictionary
 from tools.redteam.inversion.attack import invert
@@ -41,7 +40,7 @@ ASIDE: dict[str, Callable[[Job], Outcome]] = {"lattices": compare_lattices}
 @click.option("--parameters", "name", default="standard", show_default=True, metavar="SET", help="Set to attack.")
 @options.changes
 @click.option("--seed", default=1, show_default=True, help="Of all draws.")
-@click.option("--json", "output", type=options.FILE, help="Write the figures here.")
+@options.json
 @click.option("--report", "page", type=options.NEW_FOLDER, metavar="DIR", help="Write DIR/index.html; it shows faces.")
 def main(
     data: Path,
@@ -59,17 +58,12 @@ def main(
     weakened on purpose. Exit status: 0 where all of those controls gave way, 1 where one did not, 2 for an error.
     """
     try:
-        # A long run is not to end at a place that cannot be written.
-        for folder in filter(None, (page, output and output.parent)):
-            folder.mkdir(parents=True, exist_ok=True)
+        outputs.prepare(output, page)
         set_ = parameters.read(name)
         job = Job(data, dataset.embed(data), fitting.read(data, changes), set_, quick, seed)
         outcomes = {part: _run(part, job) for part in only or PARTS}
-        if output is not None:
-            figures = {part: outcome.figures for part, outcome in outcomes.items()}
-            output.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
-        if page is not None:
-            (page / "index.html").write_text(report.render(job, outcomes), encoding="utf-8")
+        figures = {part: outcome.figures for part, outcome in outcomes.items()}
+        outputs.write(output, figures, page, lambda: report.render(job, outcomes))
     except (FacelatchError, OSError) as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(2) from error

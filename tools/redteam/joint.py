@@ -18,6 +18,7 @@ import numpy as np
 
 from facelatch.l2fe.decoder import Decoder
 from tools import bases
+from tools.redteam import lattices
 from tools.redteam.search import Floats, Integers
 
 # fpylll reduces whole numbers: whitened coordinates are rounded to so many steps.
@@ -80,7 +81,6 @@ class Joint:
     def __init__(self, basis: Integers, map_: Floats, block: int) -> None:
         count = len(map_) // len(basis)
         self._basis = np.kron(np.eye(count, dtype=np.int64), basis)
-        self._inverse = np.linalg.inv(self._basis.astype(np.float64))
         self._map = map_
         whitened = self._basis @ map_.T
         self._unit = _STEPS / float(np.abs(whitened).max())
@@ -110,9 +110,7 @@ class Joint:
 
     def listed(self, sketches: Integers, beam: int, count: int) -> list[Floats]:
         """Return for each of (m, r k) sketches what the ``count`` likeliest points found hide, (n, r k), whitened."""
-        # Any representative of the coset will do; a short one loses nothing to rounding.
-        near = sketches - np.rint(sketches @ self._inverse).astype(np.int64) @ self._basis
-        targets = near @ self._map.T * self._unit
+        targets = lattices.short(sketches, self._basis) @ self._map.T * self._unit
         found = Decoder(self._reduced, beam)(targets, math.inf, count)
         return [
             (target - np.stack([candidate.point for candidate in row])) / self._unit

@@ -27,6 +27,17 @@ class Lattice:
         return float(np.exp(np.linalg.slogdet(self.basis.astype(np.float64))[1] / len(self.basis)))
 
 
+def short(c: Integers, basis: Integers) -> Integers:
+    """Return a short representative of each coset, (..., k) int64: any will do, and this one loses nothing to rounding.
+
+    Args:
+        c: (..., k) int64, a point of each.
+        basis: (k, k) int64, of the lattice, one vector a row.
+    """
+    near: Integers = c - np.rint(c @ np.linalg.inv(basis)).astype(np.int64) @ basis
+    return near
+
+
 def leeches(k: int) -> Lattice:
     """Copies of the Leech lattice, block-diagonal, in k = 24, 48, ... dimensions."""
     one = bases.reduced(leech.basis(), leech.DIMENSION) * round(Q**0.5 / leech.SIDE)

@@ -16,7 +16,7 @@ from facelatch.l2fe.decoder import Decoder
 from facelatch.l2fe.strength import guesswork_bits
 from tools.decoding.tables import Table, watched
 from tools.evaluate.stats import clopper_pearson
-from tools.redteam import chains, enrolments, joint, linking_costs, remnants
+from tools.redteam import chains, enrolments, joint, lattices, linking_costs, remnants
 from tools.redteam.joint import Joint, Together
 from tools.redteam.linking_costs import SAME, Effort
 from tools.redteam.part import Control, Job, Outcome
@@ -283,7 +283,6 @@ def one_rotation(job: Job, victims: Victims, rng: np.random.Generator) -> float:
     scores = []
     for pairs in (victims.pairs, victims.strangers):
         hidden = enrolments.hidden(pairs, lattice, p.scale, same, rng)
-        targets = np.array([first.c - second.c for first, second in hidden], dtype=np.float64)
-        near = targets - np.rint(targets @ np.linalg.inv(lattice.basis)) @ lattice.basis
-        scores.append(-np.array([row[0].distance for row in decode(near, math.inf, 1)]))
+        near = lattices.short(np.array([first.c - second.c for first, second in hidden]), lattice.basis)
+        scores.append(-np.array([row[0].distance for row in decode(near.astype(np.float64), math.inf, 1)]))
     return linkage(scores[0], scores[1], job.seed).d_sys

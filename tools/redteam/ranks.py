@@ -13,14 +13,13 @@ from facelatch.l2fe.strength import coset_bits
 from tools.decoding import faces
 from tools.decoding.studies import span
 from tools.decoding.tables import Table, watched
+from tools.redteam import enrolments
 from tools.redteam.lattices import Lattice
 from tools.redteam.records import Population
 from tools.redteam.search import NEARLY_ALL, SHARES, Ahead, Floats, Integers, Leak, Search
 
 # Tries after which the share of records that are open is told.
 BUDGETS = tuple(1 << bits for bits in (0, 5, 10, 15, 20))
-# Basis vectors added to hide the face: any number will do.
-_FAR = 1000
 # Bits from which the number of points is near their volume, and fewest records to take a mean over.
 _CLEAR = 4
 _LEAST = 8
@@ -55,13 +54,11 @@ def record(
         What leaks, and |y / spread| of the true point.
     """
     rng = np.random.default_rng([*seed, index])
-    k = len(population.spread)
-    rotation = faces.rotation(k, rng)
+    rotation = faces.rotation(len(population.spread), rng)
     scale = lattice.side / cell
-    w = np.rint(scale * (rotation @ population.vectors[index])).astype(np.int64)
-    point: Integers = rng.integers(-_FAR, _FAR, k) @ lattice.basis
-    leak = Leak(point + w, rotation, scale, population.spread)
-    return leak, float(np.linalg.norm(leak.whitening @ w))
+    hidden = enrolments.hide(population.vectors[index], lattice.basis, scale, rotation, rng)
+    leak = Leak(hidden.c, rotation, scale, population.spread)
+    return leak, float(np.linalg.norm(leak.whitening @ hidden.w))
 
 
 def attack(

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tools import bases
+from tools.redteam import lattices
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -104,11 +105,9 @@ class Search:
     def __init__(self, basis: Integers, leak: Coset) -> None:
         from fpylll import GSO, IntegerMatrix
 
-        # Any representative of the coset will do; a short one loses nothing to rounding.
-        near = np.rint(leak.c @ np.linalg.inv(basis)).astype(np.int64) @ basis
         whitened = basis @ leak.whitening.T
         self._unit = _STEPS / float(np.abs(whitened).max())
-        self._target: Floats = leak.whitening @ (leak.c - near) * self._unit
+        self._target: Floats = leak.whitening @ lattices.short(leak.c, basis) * self._unit
         reduced = bases.reduced(np.rint(whitened * self._unit).astype(np.int64), _BLOCK)
         self._gso = GSO.Mat(IntegerMatrix.from_matrix(reduced.tolist()))
         self._gso.update_gso()

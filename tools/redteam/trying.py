@@ -143,6 +143,5 @@ class _Attack:
 def coset(leak: Leak, basis: Integers, part: Gaussian) -> Coset:
     """Return the guesses at one record, in the coordinates in which the likelier ones are the shorter."""
     back = leak.rotation.T / leak.scale
-    # Any representative of the coset will do; a short one loses nothing to rounding.
-    near = np.rint(leak.c @ np.linalg.inv(basis)).astype(np.int64) @ basis
-    return Coset(basis @ (part.whitening @ back).T, part.whitening @ (back @ (leak.c - near) - part.mean))
+    near = lattices.short(leak.c, basis)
+    return Coset(basis @ (part.whitening @ back).T, part.whitening @ (back @ near - part.mean))

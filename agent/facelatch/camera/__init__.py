@@ -4,5 +4,6 @@
 from facelatch.camera.factory import BACKENDS, make_camera
 from facelatch.camera.protocol import Camera, Frame, Image, opened
 from facelatch.camera.watched import Watched
+from facelatch.camera.wrapper import CameraWrapper
 
-__all__ = ["BACKENDS", "Camera", "Frame", "Image", "Watched", "make_camera", "opened"]
+__all__ = ["BACKENDS", "Camera", "CameraWrapper", "Frame", "Image", "Watched", "make_camera", "opened"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A camera whose driver may hang: every call to it is made on a thread of its own, and waited for only so long.
 
-Whatever is wrong is told within ``OPEN_LIMIT_S`` or ``READ_LIMIT_S``, plus ``CLOSE_LIMIT_S`` to let go: three seconds
+Whatever is wrong is told within the camera's patience, plus ``CLOSE_LIMIT_S`` to let go: by default three seconds
 together, about as long as a person waits in front of a door. A camera that gives one frame a second is well inside.
 """
 
@@ -17,11 +17,9 @@ from facelatch.camera.protocol import Frame, Image
 from facelatch.camera.worker import Worker
 from facelatch.errors import CameraError, CameraFault
 
-OPEN_LIMIT_S = 2.5
-"""Longest wait for a camera to start and give its first picture: USB cameras need up to two seconds after a suspend."""
-
-READ_LIMIT_S = 2.5
-"""Longest wait for every further picture."""
+PATIENCE_S = 2.5
+"""Longest wait for a camera to start and give its first picture, and for every further one, unless configured
+otherwise: USB cameras need up to two seconds after a suspend."""
 
 CLOSE_LIMIT_S = 0.4
 """Longest wait for a camera to be released. A later release happens on its own as soon as the driver returns."""
@@ -47,14 +45,16 @@ class BoundedCamera(ABC):
 
     Args:
         name: what a person would call it.
+        patience: seconds to wait for a picture.
     """
 
     live = True
     revival: ClassVar[str]
     """What to do about a camera that hangs."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, patience: float) -> None:
         self._name = name
+        self._patience = patience
         self._worker: Worker | None = None
         self._stream: Future[Stream]
         self._first: Frame | None = None
@@ -84,9 +84,9 @@ class BoundedCamera(ABC):
             CameraError: the camera is missing, busy, forbidden, misconfigured, or gives no picture.
         """
         self.close()
-        deadline = time.monotonic() + OPEN_LIMIT_S
+        deadline = time.monotonic() + self._patience
         # Without this a driver that still hangs from the last time would make us call ourselves another program.
-        if self._released is not None and not wait([self._released], OPEN_LIMIT_S).done:
+        if self._released is not None and not wait([self._released], self._patience).done:
             raise self._frozen()
         self._worker = Worker(f"camera {self.name}")
         self._stream = self._worker.submit(self._start)
@@ -106,7 +106,7 @@ class BoundedCamera(ABC):
         if self._worker is None:
             raise CameraError(CameraFault.UNPLUGGED, f"camera {self.name} is closed", "open it first")
         first, self._first = self._first, None
-        return first or self._next(self._worker, READ_LIMIT_S)
+        return first or self._next(self._worker, self._patience)
 
     def _next(self, worker: Worker, limit: float) -> Frame:
         stream = self._stream

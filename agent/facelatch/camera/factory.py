@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from facelatch.camera.bounded import PATIENCE_S
 from facelatch.camera.protocol import Camera
 from facelatch.camera.watched import Watched
 from facelatch.errors import ConfigError
@@ -26,6 +27,7 @@ def make_camera(
     width: int = 640,
     height: int = 480,
     fps: float | None = None,
+    patience: float = PATIENCE_S,
     loop: bool = True,
 ) -> Camera:
     """Return the camera, not opened and not yet checked.
@@ -37,6 +39,7 @@ def make_camera(
         width: pixels asked for (not ``replay``).
         height: pixels asked for (not ``replay``).
         fps: frames a second; None means the driver's choice, or as fast as read (``replay``).
+        patience: seconds to wait for a picture (not ``replay``).
         loop: start over at the end (``replay``).
 
     Raises:
@@ -51,7 +54,7 @@ def make_camera(
         from facelatch.camera.v4l2 import V4l2Camera
 
         device = int(source) if source.isdecimal() else source
-        return Watched(V4l2Camera(device, width=width, height=height, fps=fps))
+        return Watched(V4l2Camera(device, width=width, height=height, fps=fps, patience=patience))
     if backend == "picamera2":
         from facelatch.camera.picamera2_camera import Picamera2Camera
 
@@ -59,7 +62,7 @@ def make_camera(
             raise ConfigError(
                 f"{source!r} is no camera of the picamera2 back end", "give its number; one alone is number 0"
             )
-        return Watched(Picamera2Camera(int(source), width=width, height=height, fps=fps))
+        return Watched(Picamera2Camera(int(source), width=width, height=height, fps=fps, patience=patience))
     if backend == "replay":
         from facelatch.camera.replay import ReplayCamera
 

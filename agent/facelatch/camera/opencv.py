@@ -28,3 +28,15 @@ else:  # OpenCV 5
 def rgb_from_bgr(image: cv2.typing.MatLike) -> Image:
     """Turn a picture as OpenCV delivers it, (height, width, 3) BGR, into ours, RGB uint8 (a copy)."""
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def rgb_from_nv12(image: Image) -> Image:
+    """Turn a picture in NV12 into ours.
+
+    Args:
+        image: (1.5 height, width) uint8, video range of Rec. 601: the luminance, below it the colours of each two rows.
+
+    Returns:
+        (height, width, 3) uint8, RGB.
+    """
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_YUV2RGB_NV12), dtype=np.uint8)

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,17 +14,22 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from facelatch.camera import bounded
-from facelatch.camera.bounded import BoundedCamera, Stream
+from facelatch.camera.bounded import PATIENCE_S, BoundedCamera, Stream
+from facelatch.camera.opencv import rgb_from_nv12
 from facelatch.camera.protocol import Image
 from facelatch.camera.worker import Worker
 from facelatch.errors import CameraError, CameraFault
 
-FRAME_LIMIT_S = 2.0
-"""How long picamera2 may wait for a frame: it is to give up before we do, so that it can still be stopped in order."""
+FRAME_SHARE = 0.8
+"""Of our patience, for which picamera2 may wait for a frame: it is to give up first, so as to be stopped in order."""
 
 PIXEL_FORMAT = "BGR888"
 """picamera2 names formats from the highest byte to the lowest: arrays of this one are in the order R, G, B."""
+
+VIDEO_FORMAT = "NV12"
+"""What a camera without a converter to RGB gives instead."""
+
+_RATE = "FrameDurationLimits"
 
 DEVICES = Path("/dev")
 _NODES = ("media*", "dma_heap/*")
@@ -35,6 +41,10 @@ _FORBIDDEN = ("permission denied", "operation not permitted")
 
 class Picamera(Protocol):
     """What is used of ``picamera2.Picamera2``."""
+
+    @property
+    def camera_controls(self) -> Mapping[str, object]:
+        """What can be set of the camera, by name."""
 
     def create_video_configuration(self, main: dict[str, Any], controls: dict[str, Any]) -> dict[str, Any]:
         """Make a configuration."""
@@ -72,12 +82,21 @@ class Picamera2Camera(BoundedCamera):
         width: pixels asked for; picamera2 takes the nearest it can do.
         height: as width.
         fps: frames a second; None leaves it to picamera2 (30).
+        patience: seconds to wait for a picture.
     """
 
     revival = "check the camera's cable, or restart the device"
 
-    def __init__(self, number: int, *, width: int = 640, height: int = 480, fps: float | None = None) -> None:
-        super().__init__(f"picamera2 {number}")
+    def __init__(
+        self,
+        number: int,
+        *,
+        width: int = 640,
+        height: int = 480,
+        fps: float | None = None,
+        patience: float = PATIENCE_S,
+    ) -> None:
+        super().__init__(f"picamera2 {number}", patience)
         self._number = number
         self._size = (width, height)
         self._fps = fps
@@ -90,13 +109,17 @@ class Picamera2Camera(BoundedCamera):
         """
         load()  # the first import takes seconds on a small device, which are not the camera's
         try:
-            Worker(f"camera {self.name}").finish(self._require_camera).result(bounded.OPEN_LIMIT_S)
+            Worker(f"camera {self.name}").finish(self._require_camera).result(self._patience)
         except TimeoutError as error:
             raise self._frozen() from error
 
     def _require_camera(self) -> None:
         require_devices()
-        found = len(load().global_camera_info())
+        kind = load()
+        try:
+            found = len(kind.global_camera_info())
+        except Exception as error:  # libcamera itself cannot be started
+            raise self._explained(error) from error
         if self._number >= found:
             raise CameraError(
                 CameraFault.UNPLUGGED,
@@ -106,12 +129,12 @@ class Picamera2Camera(BoundedCamera):
 
     def _start(self) -> Stream:
         self._require_camera()
-        try:
-            camera: Picamera = load()(self._number)
-        except Exception as error:
-            raise self._explained(error) from error
+        kind = load()
+        # Made in two steps: if the second fails, the camera may be taken already, and has to be let go.
+        camera: Any = kind.__new__(kind)
         stream = _Stream(self, camera)
         try:
+            camera.__init__(self._number)
             self._begin(camera)
         except Exception as error:
             stream.release()
@@ -120,13 +143,14 @@ class Picamera2Camera(BoundedCamera):
 
     def _begin(self, camera: Picamera) -> None:
         controls: dict[str, Any] = {}
-        if self._fps is not None:
+        # To set what a camera does not have is an error to picamera2; such a one has a rate of its own.
+        if self._fps is not None and _RATE in camera.camera_controls:
             microseconds = round(1e6 / self._fps)
-            controls["FrameDurationLimits"] = (microseconds, microseconds)
+            controls[_RATE] = (microseconds, microseconds)
         main = {"size": self._size, "format": PIXEL_FORMAT}
         camera.configure(camera.create_video_configuration(main=main, controls=controls))
         chosen = camera.camera_configuration()["main"]["format"]
-        if chosen != PIXEL_FORMAT:
+        if chosen not in (PIXEL_FORMAT, VIDEO_FORMAT):
             raise self._wrong_format(chosen)
         camera.start()
 
@@ -162,16 +186,19 @@ class _Stream:
     def __init__(self, owner: Picamera2Camera, camera: Picamera) -> None:
         self._owner = owner
         self._camera = camera
+        self._limit = FRAME_SHARE * owner._patience
 
     def read(self) -> Image:
         try:
             # Never a capture that waits by itself: if frames stop, it would wait for ever.
-            image = self._camera.wait(self._camera.capture_array("main", wait=False), timeout=FRAME_LIMIT_S)
+            image = self._camera.wait(self._camera.capture_array("main", wait=False), timeout=self._limit)
         except TimeoutError:
             self._owner._require_camera()
             raise
         except Exception as error:
             raise self._owner._explained(error) from error
+        if image.ndim == 2 and image.dtype == np.uint8:  # no other format is accepted that has no third axis
+            return rgb_from_nv12(image)
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise self._owner._wrong_format(f"{image.shape} {image.dtype}")
         return image
@@ -189,6 +216,8 @@ def load() -> Any:
     Raises:
         CameraError: ``MISCONFIGURED``: it is not installed, or does not work in this environment.
     """
+    # It tells of every step; what goes wrong it raises, too.
+    logging.getLogger("picamera2").setLevel(logging.WARNING)
     try:
         return importlib.import_module("picamera2").Picamera2
     except ModuleNotFoundError as error:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import cv2
 
-from facelatch.camera.bounded import BoundedCamera, Stream
+from facelatch.camera.bounded import PATIENCE_S, BoundedCamera, Stream
 from facelatch.camera.opencv import rgb_from_bgr
 from facelatch.camera.protocol import Image
 from facelatch.camera.v4l2_probe import probe
@@ -37,6 +37,7 @@ class V4l2Camera(BoundedCamera):
         width: pixels asked for; the driver takes the nearest it can do.
         height: as width.
         fps: frames a second asked for; None leaves it to the driver.
+        patience: seconds to wait for a picture.
         start: opens the device; by default through OpenCV.
     """
 
@@ -49,10 +50,11 @@ class V4l2Camera(BoundedCamera):
         width: int = 640,
         height: int = 480,
         fps: float | None = None,
+        patience: float = PATIENCE_S,
         start: Callable[[], Capture] | None = None,
     ) -> None:
         self._device = Path(f"/dev/video{device}" if isinstance(device, int) else device)
-        super().__init__(str(self._device))
+        super().__init__(str(self._device), patience)
         self._width = width
         self._height = height
         self._fps = fps

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from facelatch.camera.protocol import Camera, Frame, Image
+from facelatch.camera.wrapper import CameraWrapper
 from facelatch.errors import CameraError, CameraFault
 
 DARK_LUMINANCE = 8.0
@@ -57,14 +58,14 @@ class _Run:
         return slow or self._count >= self._limit
 
 
-class Watched:
+class Watched(CameraWrapper):
     """A camera like the one it wraps, whose ``read()`` also raises ``DARK`` and, if it is live, ``FROZEN``.
 
     A replay is never frozen: one photograph shown over and over is its normal use.
     """
 
     def __init__(self, camera: Camera) -> None:
-        self._camera = camera
+        super().__init__(camera)
         self._forget()
 
     def _forget(self) -> None:
@@ -72,29 +73,15 @@ class Watched:
         self._dark = _Run(DARK_RUN)
         self._equal = _Run(FROZEN_RUN)
 
-    @property
-    def name(self) -> str:
-        """The wrapped camera's name."""
-        return self._camera.name
-
-    @property
-    def live(self) -> bool:
-        """Whether the wrapped camera shows the present."""
-        return self._camera.live
-
-    def check(self) -> None:
-        """As the wrapped camera."""
-        self._camera.check()
-
     def open(self) -> None:
-        """As the wrapped camera."""
+        """As the wrapped camera; what it showed before does not count."""
         self._forget()
-        self._camera.open()
+        super().open()
 
     def close(self) -> None:
         """As the wrapped camera; keeps no picture either."""
         self._forget()
-        self._camera.close()
+        super().close()
 
     def read(self) -> Frame:
         """Return the wrapped camera's next frame.
@@ -104,7 +91,7 @@ class Watched:
                 ``FROZEN`` after ``FROZEN_RUN`` equal frames from a live camera; or after ``SLOW_RUN`` of them that took
                 ``SLOW_S``.
         """
-        frame = self._camera.read()
+        frame = super().read()
         dark = mean_luminance(frame.image) < DARK_LUMINANCE
         if not dark:
             self._dark.restart(frame, 0)

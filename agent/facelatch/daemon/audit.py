@@ -25,7 +25,10 @@ _BACKLOG = 64
 
 
 class MessageId(Enum):
-    """The journal's MESSAGE_ID of each event; ``journalctl MESSAGE_ID=...`` finds them in any language."""
+    """The journal's MESSAGE_ID of each event; ``journalctl MESSAGE_ID=...`` finds them in any language.
+
+    What each means is in firmware_config/facelatch.catalog, which ``journalctl -x`` shows.
+    """
 
     verify_match = "6605139ef820119c4c3a8e41b7f8faf5"
     verify_no_match = "eb340b6ad4a9803d60bc921808b32b16"
@@ -45,6 +48,21 @@ class MessageId(Enum):
     disarmed = "e1b3c7d25a0f4f7e9d5b6a8c0f3e2d19"
     reset = "0a9e7c4f1d2b4c3a8f6e5d7b9c0a1e28"
     rekeyed = "8d1c7f5e6b9a4f9c8a53f5be0b3cc0d4"
+    signed = "a5238467899543f1a695907e3abc35f3"
+    sealed = "e733158d492f48cdac19bea1172da647"
+    unsealed = "62070c38d39142029bbf44d6ee84dcbc"
+    forgotten = "8b266b3cb8684d57846869ef13029a73"
+    enroll_refused = "42cbae8ae8094eb29e34375df8aa5f4e"
+    storage_fault = "2d6661a227af4e53b9fa63aeb6c09dfa"
+
+
+# By syslog's numbers. What somebody should look at is a warning, what somebody may want to count a notice.
+_INFO, _NOTICE, _WARNING = "6", "5", "4"
+_PRIORITIES = dict.fromkeys((MessageId.camera_fault, MessageId.latch_fault, MessageId.storage_fault), _WARNING)
+_PRIORITIES |= dict.fromkeys(
+    (MessageId.refused, MessageId.verify_spoof, MessageId.locked_out, MessageId.enroll_refused, MessageId.reset),
+    _NOTICE,
+)
 
 
 @dataclass(frozen=True)
@@ -100,11 +118,12 @@ class Audit:
         fields = {
             "MESSAGE": message,
             "MESSAGE_ID": event.value,
-            "PRIORITY": "6",
+            "PRIORITY": _PRIORITIES.get(event, _INFO),
             "SYSLOG_IDENTIFIER": "facelatch",
             "FACELATCH_EVENT": event.name,
             "FACELATCH_USER": user or "",
             "FACELATCH_PEER_UID": str(peer.uid),
+            "FACELATCH_PEER_PID": str(peer.pid),
             "FACELATCH_REASON": reason,
         }
         # Under systemd the journal takes the fields as they are; the log would have them once more as text.

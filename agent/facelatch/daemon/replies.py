@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 import time
 
@@ -57,6 +58,11 @@ def user(record: Record, wait: Wait | None) -> wire.User:
         public_key=text(record.helper.verify_key),
         locked_until_usec=None if wait is None else _end(wait),
     )
+
+
+def waiting(wait: Wait) -> str:
+    """Tell the journal for how long nobody is let in."""
+    return "until it is reset" if wait.seconds is None else f"for {math.ceil(wait.seconds)} s"
 
 
 def _end(wait: Wait) -> int:

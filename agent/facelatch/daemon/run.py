@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -16,7 +17,7 @@ from facelatch.config import Config
 from facelatch.daemon.agent import Agent
 from facelatch.daemon.audit import Audit
 from facelatch.daemon.door import Door, ourselves
-from facelatch.daemon.hardening import keep_memory_private
+from facelatch.daemon.hardening import keep_memory_private, lock_memory
 from facelatch.daemon.policy import Policy
 from facelatch.daemon.presence import Presence
 from facelatch.daemon.service import AgentService
@@ -49,11 +50,15 @@ def run(config: Config, ready: Callable[[], None] = lambda: None) -> None:
         FacelatchError: the agent cannot start; the message names the thing and the remedy.
     """
     keep_memory_private()
+    if not lock_memory():
+        _log.warning("keys and looks may reach swap: encrypt it, or allow to lock memory (LimitMEMLOCK=infinity)")
     with ExitStack() as stack:
         sockets = inherited_sockets()
         if not sockets:
             _require_sockets_can_be_made(config.runtime)
-        asyncio.run(_serve(config, build(config, stack), sockets, ready))
+        agent = build(config, stack)
+        gc.freeze()  # what lives as long as the agent need not be gone through after each job
+        asyncio.run(_serve(config, agent, sockets, ready))
 
 
 def build(config: Config, stack: ExitStack) -> Agent:

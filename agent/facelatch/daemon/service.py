@@ -112,7 +112,7 @@ class AgentService(wire.AgentInterface):
         )
         async with aclosing(self._told(reports, user)) as told:
             async for report in told:
-                yield await self._enrolment(report)
+                yield await self._enrolment(report, user)
 
     async def Cancel(self) -> None:  # noqa: D102 - the interface has it
         everyones = self._agent.policy.is_administrator(self._peer)
@@ -162,6 +162,7 @@ class AgentService(wire.AgentInterface):
     async def Seal(self, *, user: str, name: str, secret_fd: FileDescriptor) -> None:  # noqa: D102 - the interface has it
         self._require(Action.SEAL, user)
         await sealing.put(self._agent.secrets, self._enrolled(user), name, secret_fd)
+        self._agent.audit.note(MessageId.sealed, self._peer, user, f"secret {name}")
 
     async def Unseal(  # noqa: D102 - the interface has it
         self, *, user: str, name: str, timeout_ms: int | None = None
@@ -176,6 +177,7 @@ class AgentService(wire.AgentInterface):
                     yield {"progress": replies.progress(report)}
                 elif isinstance(report, Match):
                     secret = sealing.opened(sealed, report.secret, user, name)
+                    agent.audit.note(MessageId.unsealed, self._peer, user, f"secret {name}")
                     yield {"result": words.VerifyResult.verify_match, "secret_fd": secret}
                 else:
                     yield {"result": replies.failed(report)}
@@ -183,6 +185,7 @@ class AgentService(wire.AgentInterface):
     async def ForgetSecret(self, *, user: str, name: str) -> None:  # noqa: D102 - the interface has it
         self._require(Action.SEAL, user)
         await sealing.forget(self._agent.secrets, self._enrolled(user), name)
+        self._agent.audit.note(MessageId.forgotten, self._peer, user, f"secret {name}")
 
     async def _add(self, user: str, timeout_ms: int | None) -> AsyncGenerator[wire.EnrollReply]:
         """Unlock, then move the record towards that look: a little, or for who may enrol anew, to the mean of both."""
@@ -305,7 +308,7 @@ class AgentService(wire.AgentInterface):
             records = []
         wait = agent.lockout.wait(subject) or (agent.lockout.wait(SPOOF) if judged else None)
         if wait is not None:
-            self._tell(MonitorEvent.locked_out, user)
+            self._tell(MonitorEvent.locked_out, user, replies.waiting(wait))
             raise wire.LockedOut(retry_after_ms=None if wait.seconds is None else math.ceil(wait.seconds * 1000))
         return attempts.Attempt(agent.extractor, agent.roster, records, agent.lockout, subject, judged=judged)
 
@@ -327,26 +330,28 @@ class AgentService(wire.AgentInterface):
         if signed_for is not None:
             challenge, audience = signed_for
             statement = Statement(self._agent.device_id, user, audience, self._peer.uid, now, challenge)
-            signature = keys.signing_key(match.secret).sign(statement.encode()).signature
-            reply["signature"] = replies.text(signature)
+            reply["signature"] = replies.text(keys.signing_key(match.secret).sign(statement.encode()).signature)
             reply["public_key"] = replies.text(match.record.helper.verify_key)
+            self._agent.audit.note(MessageId.signed, self._peer, user, f"for {audience}")
         return reply
 
-    async def _enrolment(self, report: EnrollReport) -> wire.EnrollReply:
+    async def _enrolment(self, report: EnrollReport, user: str) -> wire.EnrollReply:
         match report:
             case Looked() | Retry() | OtherPose():
                 return {"progress": replies.progress(report)}
-            case Refused(reason):
-                self._agent.signals.result(REFUSED)
-                return {"result": words.EnrollResult.enroll_failed, "reason": str(reason)}
+            case Refused(refusal):
+                self._not_enrolled(user, refusal.name.lower())
+                return {"result": words.EnrollResult.enroll_failed, "reason": str(refusal)}
             case Duplicate():
-                self._agent.signals.result(REFUSED)
-                return {
-                    "result": words.EnrollResult.enroll_duplicate,
-                    "reason": "this face is enrolled under another name; remove that one first",
-                }
+                self._not_enrolled(user, "enrolled under another name")
+                reason = "this face is enrolled under another name; remove that one first"
+                return {"result": words.EnrollResult.enroll_duplicate, "reason": reason}
             case Enrolled(record):
                 return await self._kept(record)
+
+    def _not_enrolled(self, user: str, reason: str) -> None:
+        self._agent.signals.result(REFUSED)
+        self._agent.audit.note(MessageId.enroll_refused, self._peer, user, reason)
 
     async def _kept(self, record: Record) -> wire.EnrollReply:
         """Store a record, and say so."""
@@ -387,6 +392,7 @@ class AgentService(wire.AgentInterface):
         except StoppedError:
             raise wire.Cancelled from None
         except StorageError as error:
+            self._agent.audit.note(MessageId.storage_fault, self._peer, user, str(error))
             raise wire.StorageFault(what=str(error)) from error
         except CameraError as error:
             self._tell(MonitorEvent.camera_fault, None, str(error))

@@ -7,7 +7,7 @@ import logging
 import threading
 from typing import Final
 
-from facelatch.camera import Camera, Frame
+from facelatch.camera import Camera, CameraWrapper
 from facelatch.daemon.attempts import Broken, Looked, OtherPose, Retry
 from facelatch.daemon.liveness import Turn
 from facelatch.errors import IndicatorError
@@ -136,8 +136,8 @@ class Signals:
         self._shown = pattern
 
 
-class LitCamera:
-    """A camera that lights the indicator for as long as it is open.
+class LitCamera(CameraWrapper):
+    """A camera that lights the indicator for as long as it is open; a check, which looks at nothing, does not.
 
     Args:
         camera: the camera.
@@ -145,26 +145,8 @@ class LitCamera:
     """
 
     def __init__(self, camera: Camera, signals: Signals) -> None:
-        self._camera = camera
+        super().__init__(camera)
         self._signals = signals
-
-    @property
-    def name(self) -> str:
-        """As the camera's."""
-        return self._camera.name
-
-    @property
-    def live(self) -> bool:
-        """As the camera's."""
-        return self._camera.live
-
-    def check(self) -> None:
-        """See that the camera could be opened, without light: nothing looks.
-
-        Raises:
-            CameraError: it could not.
-        """
-        self._camera.check()
 
     def open(self) -> None:
         """Light up, then open the camera.
@@ -174,22 +156,14 @@ class LitCamera:
         """
         self._signals.camera(on=True)
         try:
-            self._camera.open()
+            super().open()
         except BaseException:
             self._signals.camera(on=False)
             raise
 
-    def read(self) -> Frame:
-        """Give the next frame.
-
-        Raises:
-            CameraError: none came.
-        """
-        return self._camera.read()
-
     def close(self) -> None:
         """Close the camera, then go dark."""
         try:
-            self._camera.close()
+            super().close()
         finally:
             self._signals.camera(on=False)

@@ -11,10 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 from facelatch.camera import Camera, opened
+from facelatch.daemon.hardening import forget
 from facelatch.errors import CameraError
 from facelatch.face.path import FacePath, Look
 
 Report = TypeVar("Report")
+
+# Long enough for the answer to have been given, and for whoever asked to have hung up.
+_FORGET_S = 1.0
 
 
 class DeadlineError(Exception):
@@ -150,6 +154,7 @@ class Worker:
 
     def _finished(self, running: asyncio.Future[Report]) -> None:
         self._stop = self._gives_way = None
+        running.get_loop().call_later(_FORGET_S, forget)
         if not running.cancelled():
             running.exception()  # whoever waited for it has it; asyncio need not warn when nobody did
 

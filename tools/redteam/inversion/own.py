@@ -18,6 +18,7 @@ from facelatch.l2fe.parameters import ParameterSet
 from facelatch.l2fe.rotation import SEED_BYTES, rotation
 from tools import bases
 from tools.decoding.tables import watched
+from tools.redteam import lattices
 from tools.redteam.inversion.prior import Floats, Prior, units
 
 # The decoder works on whole numbers: whitened coordinates are rounded to so many steps.
@@ -72,9 +73,7 @@ class Record:
         whitened = basis @ whitening.T
         unit = _STEPS / float(np.abs(whitened).max())
         reduced = bases.reduced(np.rint(whitened * unit).astype(np.int64), _BLOCK)
-        # Any representative of the coset will do; a short one loses nothing to rounding.
-        near = np.rint(sketch.c @ np.linalg.inv(basis)).astype(np.int64) @ basis
-        target = whitening @ (sketch.c - near) * unit
+        target = whitening @ lattices.short(sketch.c, basis) * unit
         [[found]] = Decoder(reduced, _BEAM)(target[None], math.inf, 1)
         y: Floats = self._spread * (target - found.point) / unit
         return y
