@@ -19,7 +19,17 @@ from facelatch.errors import (
 )
 from facelatch.l2fe.extractor import HelperData, Sketch
 from facelatch.vault.device_key import HostFileKey
-from facelatch.vault.record import Account, Header, Record, rekeyed, require_parameters, seal, unseal
+from facelatch.vault.record import (
+    MAX_USER_BYTES,
+    Account,
+    Header,
+    Record,
+    rekeyed,
+    require_parameters,
+    seal,
+    sealed_under,
+    unseal,
+)
 
 KEY = HostFileKey(bytes(range(32)))
 OTHER_KEY = HostFileKey(bytes(range(1, 33)))
@@ -114,3 +124,40 @@ def test_a_record_of_another_parameter_set_is_named_as_such() -> None:
 def test_a_sketch_out_of_range_is_refused(q: int, k: int) -> None:
     with pytest.raises(RecordCorruptError):
         require_parameters(RECORD, b"p" * 32, q, k)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "is truncated: remove its file and enrol again$"),
+        (SEALED[:51], "is truncated: remove its file and enrol again$"),
+        (SEALED[:52], "is truncated or altered: remove its file and enrol again$"),
+        (b"FLS" + SEALED[3:], "is not a record: remove the file$"),
+        (SEALED + b"x", "is truncated or altered: remove its file and enrol again$"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(data: bytes, said: str) -> None:
+    with pytest.raises(RecordCorruptError, match=f"record {NAME} {said}"):
+        unseal(data, KEY, NAME)
+
+
+def test_the_key_a_file_names_is_told_where_there_is_one() -> None:
+    assert sealed_under(SEALED) == sealed_under(SEALED[:12]) == KEY.key_id
+    assert sealed_under(SEALED[:11]) is None
+
+
+def test_a_new_account_was_never_refreshed() -> None:
+    account = Account(administrator=False, enrolled_usec=5)
+    assert (account.refreshes, account.refreshed_usec) == (0, 0)
+    assert account.encode() == bytes(1) + (5).to_bytes(8, "little") + bytes(10)
+
+
+def test_a_user_name_has_up_to_255_bytes() -> None:
+    assert MAX_USER_BYTES == 255
+    longest = replace(RECORD, header=replace(RECORD.header, user="a" * MAX_USER_BYTES))
+    assert unseal(seal(longest, KEY), KEY, NAME).header.user == "a" * 255
+
+
+@pytest.mark.parametrize(("q", "k"), [(11751, 48), (12289, 48)])
+def test_a_sketch_just_within_range_is_taken(q: int, k: int) -> None:
+    require_parameters(RECORD, b"p" * 32, q, k)
