@@ -26,9 +26,10 @@ from tests.faulty_agent import FAULTS
 from tests.handover import Systemd, handed_over
 
 FAULTY = (sys.executable, str(Path(__file__).parents[1] / "faulty_agent.py"))
+TABLE = Path(__file__).parents[2] / "docs" / "camera-faults.md"
 UNPLUGGED = "unplugged"
 
-# Fault, the word on the socket, and what the person is told. Kept in step with docs/camera-faults.md by a test below.
+# Fault, the word on the socket, and what the person is told.
 TOLD = {
     UNPLUGGED: ("unplugged", "is not there: plug it in, or correct the device"),
     "stops": ("frozen", "delivers no frames that can be read: check its cable, or unplug it and plug it in again"),
@@ -50,6 +51,13 @@ HANGS = "hangs: unplug the camera and plug it in again, or restart the device"
 
 def test_no_fault_is_left_out() -> None:
     assert {*TOLD, *ONLY_AT_THE_START, *ONLY_IN_THE_MIDDLE, *NO_ERROR} == {*FAULTS, UNPLUGGED}
+
+
+def test_the_table_says_what_people_are_told() -> None:
+    rows = [line for line in TABLE.read_text().splitlines() if line.startswith("|")]
+    for reason, words in (TOLD | ONLY_AT_THE_START | ONLY_IN_THE_MIDDLE).values():
+        assert any(f"| `{reason}` |" in row and words in row for row in rows), words
+    assert any(HANGS in row for row in rows)
 
 
 def device(agent: Agent) -> Path:
