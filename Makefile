@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint types unit old-runtime setup lock build-setup clean
+.PHONY: demo test lint types unit old-runtime setup lock build-setup fuzz fuzz-setup clean
 
 demo: setup
 	$(BIN)/facelatch demo
@@ -46,9 +46,20 @@ $(VENV)/.build-installed: requirements/build.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	touch $@
 
-# The tests of what builds and attacks need the build's packages too; one has no aarch64 wheel, and there they are skipped.
+fuzz-setup: $(VENV)/.fuzz-installed
+
+$(VENV)/.fuzz-installed: requirements/fuzz.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	touch $@
+
+# A million inputs for each reader: an hour or two. What is found new stays in build/fuzz for the next run.
+RUNS ?= 1000000
+fuzz: fuzz-setup
+	$(BIN)/python -m tests.fuzz all --runs $(RUNS) --note docs/evidence/fuzzing.txt
+
+# The tests of what builds, attacks and fuzzes need further packages; some have no aarch64 wheel, and there they are skipped.
 ifeq ($(shell uname -m),x86_64)
-unit: build-setup
+unit: build-setup fuzz-setup
 endif
 
 # Needs uv on the path. No index address is written into the locks.
@@ -57,6 +68,7 @@ lock:
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra dev --extra build -o requirements/build.txt
+	$(LOCK) pyproject.toml --extra dev --extra fuzz -o requirements/fuzz.txt
 	$(LOCK) --no-deps requirements/demo.in -o requirements/demo.txt
 	$(LOCK) requirements/tflite-runtime.in -o requirements/tflite-runtime.txt
 	$(LOCK) --no-deps requirements/picamera2.in -o requirements/picamera2.txt

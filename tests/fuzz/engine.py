@@ -23,7 +23,8 @@ def main() -> None:
     name, *arguments = sys.argv[1:]
     target = TARGETS[name]
     mutator = {"custom_mutator": parts_mutator(target.end)} if target.end else {}
-    atheris.Setup([name, *arguments], target, **mutator)
+    # To make a corpus smaller libFuzzer runs itself, by this command.
+    atheris.Setup([f"{sys.executable} -m tests.fuzz.engine {name}", *arguments], target, **mutator)
     atheris.Fuzz()
 
 
