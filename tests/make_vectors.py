@@ -99,8 +99,8 @@ def signature_vectors() -> dict[str, object]:
         "challenge": bytes(range(32)).hex(),
     }
     signature = sign(secret, statement(DEVICE_KEY, "anna", "doorbell", 1000, NOW, bytes(range(32))))
-    kept = {**true, "device_key": DEVICE_KEY.hex(), "signature": signature.hex()}
-    others = {
+    kept: dict[str, object] = {**true, "device_key": DEVICE_KEY.hex(), "signature": signature.hex()}
+    others: dict[str, dict[str, object]] = {
         "device": {"device_key": OTHER_KEY.hex()},
         "user": {"user": "emil"},
         "audience": {"audience": "back-door"},
