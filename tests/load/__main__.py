@@ -19,6 +19,9 @@ from tests.agent import agent_in_temporary_directory
 from tests.load.crowd import Load, bear, ready
 from tests.pictures import make_scenes
 
+FIRST_S = 30.0
+"""Seconds for which a first crowd comes, before the one that is judged."""
+
 
 @click.command()
 @click.option("--minutes", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="How long.")
@@ -35,9 +38,14 @@ def main(minutes: float, watchers: int, contenders: int, no_harm: bool) -> None:
         agent_in_temporary_directory(make_scenes(Path(folder) / "scenes")) as agent,
     ):
         ready(agent)
+        # What so many connections take of the allocator for the first time is not growth.
+        first = Load(watchers=watchers, contenders=contenders, hostile=load.hostile)
+        asyncio.run(bear(agent, first, _until(time.monotonic(), FIRST_S)))
         began = time.monotonic()
         asyncio.run(bear(agent, load, _until(began, 60 * minutes)))
         faults = load.faults(agent.log)
+    assert first.before is not None
+    click.echo(f"memory (USS) before the first crowd, which is not judged: {first.before.memory / 2**20:.1f} MB")
     _tell(load, minutes)
     for fault in faults:
         click.echo(f"FAULT: {fault}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import time
 from contextlib import suppress
@@ -17,7 +18,7 @@ _MESSAGE = request("echo")
 
 async def measure(path: Path, answers: list[float]) -> None:
     """Have a message echoed again and again, for ever, and note how long each took, in seconds."""
-    while not path.exists():
+    while not _listens(path):
         await asyncio.sleep(_PERIOD_S)
     async with connected(path) as peer:
         while True:
@@ -26,6 +27,11 @@ async def measure(path: Path, answers: list[float]) -> None:
             await peer.receive()
             answers.append(time.monotonic() - asked)
             await asyncio.sleep(_PERIOD_S)
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

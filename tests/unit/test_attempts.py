@@ -35,6 +35,7 @@ from facelatch.face.path import FacePath, Look
 from facelatch.face.quality import Hint
 from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Candidate, Extractor
+from facelatch.l2fe.rotation import rotation
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import Lockout
@@ -347,6 +348,13 @@ def test_replacing_keeps_file_and_rotation_and_makes_new_keys(anna: Roster, tmp_
     assert after.helper.sketch.seed == before.helper.sketch.seed
     assert after.helper.verify_key != before.helper.verify_key
     assert len(list((tmp_path / "records").glob("*.rec"))) == 1
+
+
+def test_who_is_removed_leaves_no_rotation_in_memory(anna: Roster) -> None:
+    anna.make("bob", ANNA, administrator=False)
+    assert rotation.cache_info().currsize > 0
+    anna.remove("anna")
+    assert rotation.cache_info().currsize == 0
 
 
 def test_what_was_made_to_follow_another_record_is_not_stored(anna: Roster) -> None:

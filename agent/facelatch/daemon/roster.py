@@ -17,6 +17,7 @@ from facelatch.l2fe import refresh
 from facelatch.l2fe.extractor import Extractor
 from facelatch.l2fe.lattice import Integers
 from facelatch.l2fe.refresh import History
+from facelatch.l2fe.rotation import rotation
 from facelatch.vault.device_key import DeviceKey
 from facelatch.vault.files import MissingFileError
 from facelatch.vault.key_ring import KeyRing
@@ -192,6 +193,8 @@ class Roster:
             # Missing is what an earlier call has removed that failed at its last step.
             with suppress(MissingFileError):
                 self._store.remove(self._records[user].header.record_id.hex())
+            # Nothing is kept of who is gone; the next attempt expands the others' rotations anew.
+            rotation.cache_clear()
             return self._records.pop(user)
 
     def secret(self, point: Integers, record: Record) -> bytes | None:
