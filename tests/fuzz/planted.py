@@ -37,7 +37,11 @@ PLANTED = {
     "lockout": Planted("vault/lockout.py", "except (CryptoError, ValueError):", "except CryptoError:"),
     "device-key": Planted("vault/device_key.py", "len(data) != KEY_BYTES", "len(data) < KEY_BYTES - 8"),
     "config": Planted("config.py", "not (latch.command and Path(", "not (Path("),
-    "parameters": Planted("l2fe/parameters.py", "except ValueError as error:", "except TypeError as error:"),
+    "parameters": Planted(
+        "l2fe/parameters.py",
+        'raise ParameterSetError(f"{field} in the parameter set has the wrong size", _REMEDY) from error',
+        "raise LookupError(field) from error",
+    ),
     "tables": Planted("provisioning/tables.py", 'text.split("\\n")', "text.splitlines()"),
     "varlink": Planted("daemon/replies.py", "except ValueError:", "except LookupError:"),
     "evdev": Planted("hardware/button.py", "is not None and time - self._down >= BOUNCE_SECONDS", "is not None"),

@@ -186,7 +186,7 @@ TARGETS = (
         "vault.device_key",
         _device_key,
         (DeviceKeyError, StorageError),
-        lambda: [bytes(range(32)), bytes(32), b"", bytes(33)],
+        lambda: [bytes(range(32)), bytes(32), b"", bytes(33), bytes(range(1, 32))],
         max_bytes=64,
     ),
 )

@@ -16,7 +16,7 @@ from tests.fuzz.replay import findings
 from tests.fuzz.target import CORPUS, CRASHES
 from tests.fuzz.targets import TARGETS
 
-MOST_INPUTS = 100
+MOST_INPUTS = 150
 MOST_BYTES = 16 * 1024
 
 
