@@ -135,6 +135,8 @@ def test_a_sketch_out_of_range_is_refused(q: int, k: int) -> None:
         (b"FLS" + SEALED[3:], "is not a record: remove the file$"),
         (SEALED + b"x", "is truncated or altered: remove its file and enrol again$"),
     ],
+    # Sealed anew in each process: the bytes are no name for a test.
+    ids=["nothing", "no whole header", "no whole tag", "another magic", "longer"],
 )
 def test_what_is_wrong_with_a_file_is_said(data: bytes, said: str) -> None:
     with pytest.raises(RecordCorruptError, match=f"record {NAME} {said}"):
