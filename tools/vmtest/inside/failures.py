@@ -3,8 +3,8 @@
 
     python3 failures.py STATE
 
-It reads a copy by the agent's own code, and counts how many more are free. That takes no attempt: one may take longer here
-than the wait that it ends with.
+It reads a copy by the agent's own code, and counts how many more are free. That takes no attempt: one may take
+longer here than the wait that it ends with.
 """
 
 from __future__ import annotations
