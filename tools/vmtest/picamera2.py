@@ -43,7 +43,7 @@ frames = 6
 seconds = 0.001
 timeout = 600.0
 [verify]
-timeout = 120.0
+timeout = 500.0
 no_match_after = 0
 """
 _DROP_IN = """\
