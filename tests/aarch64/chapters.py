@@ -86,11 +86,11 @@ def passes_the_unit_tests(world: World) -> str:
     with subprocess.Popen(  # noqa: S603 - our own arguments
         [*command, *world.tests], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as pytest:
-        assert pytest.stdout is not None
-        summary = ""
-        for line in pytest.stdout:
-            click.echo(f"  {line.rstrip()}")
-            summary = line.strip(" =\n") if " in " in line and "passed" in line else summary
+        try:
+            summary = _shown(pytest)
+        finally:
+            # Ended from outside, it does not wait for the rest.
+            pytest.terminate()
     if pytest.returncode != 0:
         raise StoryError(f"pytest gives {pytest.returncode} ({summary})", "see above")
     return summary
@@ -170,6 +170,17 @@ CHAPTERS: dict[str, Chapter] = {
     "times": takes_its_time,
     "units": passes_the_unit_tests,
 }
+
+
+def _shown(pytest: subprocess.Popen[str]) -> str:
+    """Show what pytest says as it goes; return its last word."""
+    assert pytest.stdout is not None
+    summary = ""
+    for line in pytest.stdout:
+        click.echo(f"  {line.rstrip()}")
+        summary = line.strip(" =\n") if " in " in line and "passed" in line else summary
+    pytest.wait()
+    return summary
 
 
 def _embeddings(machine: Guest, shared: Path) -> npt.NDArray[np.float32]:
