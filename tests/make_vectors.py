@@ -100,7 +100,7 @@ def signature_vectors() -> dict[str, object]:
     }
     signature = sign(secret, statement(DEVICE_KEY, "anna", "doorbell", 1000, NOW, bytes(range(32))))
     kept = {**true, "device_key": DEVICE_KEY.hex(), "signature": signature.hex()}
-    others = {
+    others: dict[str, dict[str, object]] = {
         "device": {"device_key": OTHER_KEY.hex()},
         "user": {"user": "emil"},
         "audience": {"audience": "back-door"},

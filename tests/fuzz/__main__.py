@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,7 @@ def main(name: str, runs: int, work: Path, note: Path | None, minimise: bool, pl
             failed |= outcome.finding is None
         else:
             with click.progressbar(length=runs, label=target.name, file=sys.stderr) as bar:
-                outcome = campaign.fuzz(
-                    target, runs, work / target.name, lambda done, bar=bar: bar.update(done - bar.pos)
-                )
+                outcome = campaign.fuzz(target, runs, work / target.name, partial(_show, bar))
             failed |= outcome.finding is not None
         finding = outcome.finding or "none"
         click.echo(f"{target.name}: {outcome.executions} executions, {outcome.coverage} edges, finding: {finding}")
