@@ -221,11 +221,10 @@ class Sessions(RuleBasedStateMachine):
             self.show(first + number % LOOKS_EACH)
         raise AssertionError("it does not end")
 
+    @precondition(lambda self: self.running is None)
     @rule(user=sampled_from([None, *NAMES]), who=sampled_from(FACES), leaves=booleans())
     def attempt(self, user: str | None, who: str, leaves: bool) -> None:
         """Ask and be looked at, to the end or for one look: what people mostly do."""
-        if self.running is not None:
-            return
         self.verify(user)
         if self.running is not None and leaves:
             self.show(1 + LOOKS_EACH * FACES.index(who))
@@ -233,11 +232,11 @@ class Sessions(RuleBasedStateMachine):
         elif self.running is not None:
             self.stay(who)
 
+    @precondition(lambda self: self.running is None)
     @rule(user=sampled_from(NAMES), who=sampled_from(FACES))
     def enrol_somebody(self, user: str, who: str) -> None:
         """The same with an enrolment, under a name that need not be theirs."""
-        if self.running is None:
-            self.enrol(user, user in self.enrolled)
+        self.enrol(user, user in self.enrolled)
         if self.running is not None:
             self.stay(who)
 
