@@ -14,79 +14,25 @@ import socket
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.strategies import booleans, floats, integers, sampled_from
 
 from facelatch.daemon.signals import RESULTS
-from facelatch.face.path import Look
-from facelatch.face.quality import Hint
 from facelatch.hardware.indicator import DARK
 from facelatch.l2fe.extractor import Extractor
 from facelatch.vault.lockout import DEVICE, MAX_FAILURES, delay
-from tests.faces import moved, someone
 from tests.in_process import CHEAP, UNPLUGGED, House, VirtualClock, going_by
+from tests.session_cast import FACES, LOOKS, LOOKS_EACH, NAMES, NOBODY, Request, face
 
 GUARD_SECONDS = 60.0
 """Nothing here takes nearly as long: only a hang meets it."""
 
-NAMES = ("anna", "bob", "cleo")
-FACES = ("anna", "bob", "eve")
-_LOOKS_EACH = 4
 _TIMEOUT_MS = 5000
 _AGENT = "io.facelatch.Agent"
-_RNG = np.random.default_rng(11)
-_PEOPLE = [someone(CHEAP, _RNG) for _ in FACES]
-
-NOBODY = 0
-"""The frame that shows no face."""
-
-LOOKS = [
-    Look(hint=Hint.NO_FACE),
-    *(Look(moved(CHEAP, x, 2.0, _RNG).astype(np.float32)) for x in _PEOPLE for _ in range(_LOOKS_EACH)),
-]
-
-
-def face(frame: int) -> str | None:
-    """Whom a frame shows."""
-    return None if frame == NOBODY else FACES[(frame - 1) // _LOOKS_EACH]
-
-
-@dataclass
-class Request:
-    """What somebody asked for, and what they have heard."""
-
-    connection: socket.socket
-    method: str
-    user: str | None
-    subject: str = DEVICE
-    seen: list[str] = field(default_factory=list)
-    replies: list[dict[str, Any]] = field(default_factory=list)
-    rest: bytes = b""
-
-    @property
-    def end(self) -> dict[str, Any] | None:
-        """The last reply, if it has come."""
-        return self.replies[-1] if self.replies and not self.replies[-1].get("continues") else None
-
-    @property
-    def error(self) -> str | None:
-        """The error that it ended in, without the interface's name."""
-        name = None if self.end is None else self.end.get("error")
-        return None if name is None else str(name).rpartition(".")[2]
-
-    def hear(self) -> None:
-        """Take what was answered."""
-        with suppress(BlockingIOError):
-            while more := self.connection.recv(1 << 16):
-                self.rest += more
-        *whole, self.rest = self.rest.split(b"\0")
-        self.replies += [json.loads(reply) for reply in whole]
 
 
 class Sessions(RuleBasedStateMachine):
@@ -268,12 +214,31 @@ class Sessions(RuleBasedStateMachine):
     @rule(who=sampled_from(FACES))
     def stay(self, who: str) -> None:
         """Somebody stays until it has ended."""
-        first = 1 + _LOOKS_EACH * FACES.index(who)
+        first = 1 + LOOKS_EACH * FACES.index(who)
         for number in range(60):
             if self.running is None:
                 return
-            self.show(first + number % _LOOKS_EACH)
+            self.show(first + number % LOOKS_EACH)
         raise AssertionError("it does not end")
+
+    @precondition(lambda self: self.running is None)
+    @rule(user=sampled_from([None, *NAMES]), who=sampled_from(FACES), leaves=booleans())
+    def attempt(self, user: str | None, who: str, leaves: bool) -> None:
+        """Ask and be looked at, to the end or for one look: what people mostly do."""
+        self.verify(user)
+        if self.running is not None and leaves:
+            self.show(1 + LOOKS_EACH * FACES.index(who))
+            self.hang_up()
+        elif self.running is not None:
+            self.stay(who)
+
+    @precondition(lambda self: self.running is None)
+    @rule(user=sampled_from(NAMES), who=sampled_from(FACES))
+    def enrol_somebody(self, user: str, who: str) -> None:
+        """The same with an enrolment, under a name that need not be theirs."""
+        self.enrol(user, user in self.enrolled)
+        if self.running is not None:
+            self.stay(who)
 
     def charge(self, subject: str) -> None:
         self.failures[subject] = min(self.failures.get(subject, 0) + 1, MAX_FAILURES)

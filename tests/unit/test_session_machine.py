@@ -20,7 +20,8 @@ from facelatch.daemon.signals import LitCamera, Signals
 from facelatch.daemon.worker import Session, Worker
 from facelatch.vault.lockout import Lockout
 from tests.properties import control, effort
-from tests.session_machine import LOOKS, Sessions
+from tests.session_cast import LOOKS
+from tests.session_machine import Sessions
 
 TestSessions = Sessions.TestCase
 TestSessions.settings = effort(examples=10, steps=25)
@@ -41,7 +42,7 @@ class Counted(Sessions):
 def test_every_end_of_a_request_is_met() -> None:
     """A machine that never gets anywhere would find nothing wrong there."""
     ENDS.clear()
-    run_state_machine_as_test(Counted, settings=control(examples=12, steps=30))
+    run_state_machine_as_test(Counted, settings=control(examples=25, steps=30))
     met = {"verify_match", "verify_no_match", "enroll_completed", "enroll_duplicate", "Timeout", "Cancelled"}
     assert met | {"CameraUnavailable"} <= ENDS.keys(), ENDS
 
@@ -93,4 +94,4 @@ def test_an_agent_with_a_fault_is_caught(
     monkeypatch.setattr(where, name, fault)
     monkeypatch.setattr(Sessions, "patience", 0.1)
     with pytest.raises((AssertionError, ExceptionGroup)):
-        run_state_machine_as_test(Sessions, settings=control(examples=20, steps=30))
+        run_state_machine_as_test(Sessions, settings=control(examples=60, steps=30))
