@@ -20,6 +20,7 @@ PARTS: tuple[str, ...] = (
     "LICENSE",
     "NOTICE",
     "README.md",
+    "SECURITY.md",
     "agent",
     "docs",
     "firmware_config",

@@ -23,6 +23,7 @@ from facelatch.camera.picamera2_camera import Picamera2Camera
 from facelatch.config import CameraConfig
 from facelatch.errors import CameraError, CameraFault
 from facelatch.shipped import configured_camera
+from tests.agent import GUARD_SECONDS
 
 SCENE = np.zeros((64, 96, 3), dtype=np.uint8)
 SCENE[...] = (10, 20, 30)
@@ -155,6 +156,10 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Stan
         monkeypatch.setattr(Standin, name, value, raising=False)
     Standin.frames.set()
     yield Standin
+    # On a thread of its own, once the driver has returned.
+    end = time.monotonic() + GUARD_SECONDS
+    while Standin.taken and time.monotonic() < end:
+        time.sleep(0.01)
     assert not Standin.taken, "the camera is released whatever happened"
 
 

@@ -162,7 +162,7 @@ class AgentService(wire.AgentInterface):
     async def Seal(self, *, user: str, name: str, secret_fd: FileDescriptor) -> None:  # noqa: D102 - the interface has it
         self._require(Action.SEAL, user)
         await sealing.put(self._agent.secrets, self._enrolled(user), name, secret_fd)
-        self._agent.audit.note(MessageId.sealed, self._peer, user, f"secret {name}")
+        self._agent.audit.note(MessageId.sealed, self._peer, user)
 
     async def Unseal(  # noqa: D102 - the interface has it
         self, *, user: str, name: str, timeout_ms: int | None = None
@@ -177,7 +177,7 @@ class AgentService(wire.AgentInterface):
                     yield {"progress": replies.progress(report)}
                 elif isinstance(report, Match):
                     secret = sealing.opened(sealed, report.secret, user, name)
-                    agent.audit.note(MessageId.unsealed, self._peer, user, f"secret {name}")
+                    agent.audit.note(MessageId.unsealed, self._peer, user)
                     yield {"result": words.VerifyResult.verify_match, "secret_fd": secret}
                 else:
                     yield {"result": replies.failed(report)}
@@ -185,7 +185,7 @@ class AgentService(wire.AgentInterface):
     async def ForgetSecret(self, *, user: str, name: str) -> None:  # noqa: D102 - the interface has it
         self._require(Action.SEAL, user)
         await sealing.forget(self._agent.secrets, self._enrolled(user), name)
-        self._agent.audit.note(MessageId.forgotten, self._peer, user, f"secret {name}")
+        self._agent.audit.note(MessageId.forgotten, self._peer, user)
 
     async def _add(self, user: str, timeout_ms: int | None) -> AsyncGenerator[wire.EnrollReply]:
         """Unlock, then move the record towards that look: a little, or for who may enrol anew, to the mean of both."""
