@@ -57,9 +57,10 @@ RUNS ?= 1000000
 fuzz: fuzz-setup
 	$(BIN)/python -m tests.fuzz all --runs $(RUNS) --note docs/evidence/fuzzing.txt
 
-# The tests of what builds, attacks and fuzzes need further packages; some have no aarch64 wheel, and there they are skipped.
+# The tests of what builds and attacks need further packages; some have no aarch64 wheel, and there they are skipped. The fuzzer's
+# own (minutes) are run where `make fuzz-setup` was.
 ifeq ($(shell uname -m),x86_64)
-unit: build-setup fuzz-setup
+unit: build-setup
 endif
 
 # Needs uv on the path. No index address is written into the locks.
