@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facelatch.errors import AgentUnreachableError
 from tests.agent import GUARD_SECONDS, PROGRAM, agent_in_temporary_directory
 from tests.load.crowd import MEMORY_GROWTH, Load, bear, ready
 from tests.soak import cycle
@@ -34,7 +35,10 @@ def _soaked(scenes: Path, program: tuple[str, ...]) -> list[Usage]:
 
     with agent_in_temporary_directory(scenes, program) as agent:
         agent.start()
-        return asyncio.run(asyncio.wait_for(cycles(), GUARD_SECONDS))
+        try:
+            return asyncio.run(asyncio.wait_for(cycles(), GUARD_SECONDS))
+        except AgentUnreachableError as error:
+            raise AssertionError(f"{error}; its status is {agent.process.poll()}, its log {agent.log}") from error
 
 
 @needs_root
