@@ -2,6 +2,7 @@
 """Writes tests/vectors/ with the second implementation: `python -m tests.make_vectors`. Same bytes every time."""
 
 import json
+import math
 from pathlib import Path
 
 from tests import parameter_cases, record_cases, seal_cases
@@ -45,6 +46,23 @@ def parameter_vector(case: parameter_cases.Case) -> dict[str, object]:
     return {"about": case.about, "expect": case.expect, "file": case.file.hex()}
 
 
+def no_embeddings() -> dict[str, str]:
+    """The face 'enrolled' with one thing wrong each, as its file has them."""
+    good = [str(value) for value in faces()["enrolled"]]
+    alike = round(DENOMINATOR / math.sqrt(len(good)), 2)  # of length 1 within the tolerance, but of no direction
+    return {
+        "one-short": " ".join(good[:-1]),
+        "one-long": " ".join([*good, "0"]),
+        "empty": "",
+        "not-a-number": " ".join(["nan", *good[1:]]),
+        "infinite": " ".join(["inf", *good[1:]]),
+        "zeros": " ".join("0" for _ in good),
+        "constant": " ".join(str(alike) for _ in good),
+        "too-long": " ".join(str(int(value) * 2) for value in good),
+        "too-short": " ".join(str(int(value) / 2) for value in good),
+    }
+
+
 def gen_vector() -> dict[str, object]:
     """Gen with every value on the way."""
     p, stream = parameters(), Stream("gen")
@@ -52,7 +70,7 @@ def gen_vector() -> dict[str, object]:
     w = [centred(a - b, p.modulus) for a, b in zip(record.c, opened.point, strict=True)]
     parts = p.digest, USER.encode(), RECORD_ID, record.seed, u16(opened.point)
     return {
-        "about": "Gen of the face 'enrolled' (embeddings.json), values in the order in which they arise",
+        "about": "Gen of the face 'enrolled' (embeddings.json), values in the order in which they arise; no faces",
         "parameters": p.digest.hex(),
         "device_key": DEVICE_KEY.hex(),
         "user": USER,
@@ -73,6 +91,7 @@ def gen_vector() -> dict[str, object]:
         "bound": record.bound().hex(),
         "wrapped": record.wrapped.hex(),
         "plain": record.plain().hex(),
+        "refused": no_embeddings(),
     }
 
 
@@ -147,7 +166,16 @@ def kdf_vectors() -> dict[str, object]:
         for key in (DEVICE_KEY, OTHER_KEY)
         for label in labels
     ]
-    return {"about": "KDF(key, label), all 32 bytes", "vectors": found}
+    refused = [
+        {"name": name, "key": key.hex(), "label": label}
+        for name, key, label in (
+            ("no-key", b"", "record"),
+            ("one-byte-short", DEVICE_KEY[:-1], "record"),
+            ("one-byte-beyond", bytes(65), "record"),
+            ("no-label", DEVICE_KEY, ""),
+        )
+    ]
+    return {"about": "KDF(key, label), all 32 bytes; what is refused", "vectors": found, "refused": refused}
 
 
 def files() -> dict[str, str]:

@@ -59,6 +59,7 @@ def blake2b(key: bytes, data: bytes, person: bytes = b"") -> bytes:
 
 def kdf(key: bytes, label: str) -> bytes:
     """The document's KDF."""
+    need(32 <= len(key) <= 64 and label != "", "key or label", Reason.KEY)
     return blake2b(key, label.encode(), b"facelatch/kdf/1")
 
 

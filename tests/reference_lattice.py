@@ -39,6 +39,8 @@ class Reason(StrEnum):
     PARAMETERS = "another parameter set"
     NO_MATCH = "no match"
     FACE = "no embedding"
+    KEY = "no key"
+    SEED = "no seed"
     MISPLACED = "another secret"
     MISSING = "no such secret"
 
@@ -239,6 +241,7 @@ def parse_parameters(file: bytes, pinned: bytes) -> Parameters:
 @lru_cache(maxsize=16)
 def rotation(seed: bytes, k: int) -> Matrix:
     """U in O(k) from a seed, the same to the last bit everywhere."""
+    need(len(seed) == 32, "seed", Reason.SEED)
     words = struct.unpack(f"<{12 * k * k}I", hashlib.shake_256(seed).digest(4 * 12 * k * k))
     u = rows([(sum(words[i : i + 12]) - 12 * 2**31) * 2.0**-32 for i in range(0, len(words), 12)], k)
     for _ in range(2):

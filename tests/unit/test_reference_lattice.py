@@ -25,6 +25,7 @@ from tests.vector_base import PARAMETERS
 from tests.vector_base import parameters as reference_parameters
 
 P = parameters.read("standard")
+ROTATIONS = json.loads((PARAMETERS.parents[3] / "tests/vectors/rotation.json").read_text())
 
 
 @given(seed=st.binary(min_size=32, max_size=32), k=st.integers(2, 12))
@@ -36,11 +37,18 @@ def test_rotations_agree_bit_by_bit(seed: bytes, k: int) -> None:
 
 
 def test_the_second_rotation_matches_the_vector_file() -> None:
-    for vector in json.loads((PARAMETERS.parents[3] / "tests/vectors/rotation.json").read_text())["vectors"]:
+    for vector in ROTATIONS["vectors"]:
         u = reference_rotation(bytes.fromhex(vector["seed"]), vector["k"])
         assert [value.hex() for value in u[0][:4]] == vector["first_row"]
         packed = b"".join(struct.pack(f"<{len(row)}d", *row) for row in u)
         assert hashlib.sha256(packed).hexdigest() == vector["sha256"]
+
+
+@pytest.mark.parametrize("vector", ROTATIONS["refused"], ids=lambda vector: vector["name"])
+def test_the_second_rotation_refuses_what_the_product_does(vector: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError) as refused:
+        reference_rotation(bytes.fromhex(vector["seed"]), vector["k"])
+    assert refused.value.reason is Reason.SEED
 
 
 def test_the_shipped_parameter_set_reads_the_same() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from facelatch.l2fe.rotation import rotation
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "rotation.json").read_text())["vectors"]
+FILE = json.loads((Path(__file__).parents[1] / "vectors" / "rotation.json").read_text())
+VECTORS, REFUSED = FILE["vectors"], FILE["refused"]
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
@@ -40,9 +41,10 @@ def test_turns_directions_evenly() -> None:
     assert np.abs((entries**2).mean(axis=0) - 1 / k).max() < 5 * np.sqrt(2) / k / np.sqrt(seeds)
 
 
-def test_refuses_a_seed_of_another_length() -> None:
+@pytest.mark.parametrize("vector", REFUSED, ids=lambda vector: vector["name"])
+def test_refuses_a_seed_of_another_length(vector: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
-        rotation(bytes(31), 48)
+        rotation(bytes.fromhex(str(vector["seed"])), int(str(vector["k"])))
 
 
 def test_is_read_only_since_it_is_shared() -> None:

@@ -18,6 +18,7 @@ from nacl.signing import VerifyKey
 from facelatch import parameters
 from facelatch.daemon.signature import Statement
 from facelatch.errors import (
+    EmbeddingError,
     RecordCorruptError,
     RecordError,
     RecordKeyError,
@@ -91,6 +92,7 @@ class GenVector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bound: str
     wrapped: str
     plain: str
+    refused: dict[str, str]
 
 
 class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,11 +141,20 @@ class Derived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     derived: str
 
 
+class Underivable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What kdf.json has refused."""
+
+    name: str
+    key: str
+    label: str
+
+
 class KdfVectors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file kdf.json."""
 
     about: str
     vectors: list[Derived]
+    refused: list[Underivable]
 
 
 def read(path: str) -> bytes:
@@ -160,8 +171,12 @@ SIGNATURE = msgspec.json.decode(read("signature.json"), type=SignatureVectors)
 KDF = msgspec.json.decode(read("kdf.json"), type=KdfVectors)
 
 
+def over_denominator(values: str) -> list[float]:
+    return [float(value) / int(EMBEDDINGS["denominator"]) for value in values.split()]
+
+
 def face(name: str) -> list[float]:
-    return [int(value) / int(EMBEDDINGS["denominator"]) for value in str(EMBEDDINGS[name]).split()]
+    return over_denominator(str(EMBEDDINGS[name]))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -266,6 +281,24 @@ def test_gen_agrees_with_the_vector_at_every_step() -> None:
     assert EXTRACTOR.secret(candidate.point, helper, context) == bytes.fromhex(GEN.secret)
 
 
+@pytest.mark.parametrize("values", GEN.refused.values(), ids=GEN.refused.keys())
+def test_gen_refuses_what_is_no_embedding(values: str) -> None:
+    x = over_denominator(values)
+    device_key, record_id = HostFileKey(bytes.fromhex(GEN.device_key)), bytes.fromhex(GEN.record_id)
+    head = Header(P.digest, device_key.key_id, record_id, 0, GEN.user)
+    context = bind(head, Account(administrator=False, enrolled_usec=GEN.enrolled_usec), device_key.derive("pepper"))
+    with pytest.raises(EmbeddingError):
+        EXTRACTOR.generate(x, context, random=Stream("gen"))
+    rest = GEN.user, record_id, GEN.enrolled_usec, Stream("gen")
+    with pytest.raises(RefusedError) as refused:
+        reference.gen(reference_parameters(), bytes.fromhex(GEN.device_key), x, *rest)
+    assert refused.value.reason is Reason.FACE
+
+
+def test_the_constant_one_is_refused_for_nothing_else() -> None:
+    assert abs(np.linalg.norm(over_denominator(GEN.refused["constant"])) - 1) < 1e-4
+
+
 @pytest.mark.parametrize("vector", SIGNATURE.vectors, ids=lambda vector: vector.name)
 def test_signatures_agree_byte_for_byte(vector: Signed) -> None:
     device_key, secret = bytes.fromhex(SIGNATURE.device_key), bytes.fromhex(SIGNATURE.secret)
@@ -308,3 +341,12 @@ def test_statements_that_differ_only_in_where_a_name_ends_differ() -> None:
 def test_derivations_agree(vector: Derived) -> None:
     key = bytes.fromhex(vector.key)
     assert kdf(key, vector.label).hex() == reference.kdf(key, vector.label).hex() == vector.derived
+
+
+@pytest.mark.parametrize("vector", KDF.refused, ids=lambda vector: vector.name)
+def test_a_derivation_without_a_whole_key_or_a_label_is_refused(vector: Underivable) -> None:
+    with pytest.raises(ValueError, match="key"):
+        kdf(bytes.fromhex(vector.key), vector.label)
+    with pytest.raises(RefusedError) as refused:
+        reference.kdf(bytes.fromhex(vector.key), vector.label)
+    assert refused.value.reason is Reason.KEY
