@@ -152,3 +152,19 @@ def test_a_removal_that_cannot_be_tried_again_is_caught(
     monkeypatch.setattr(roster_module, "MissingFileError", ZeroDivisionError)
     with pytest.raises(AssertionError):
         test_a_failing_disk(start, place, "remove", errno.EIO, and_later=False)
+
+
+@pytest.mark.parametrize("number", SAID)
+def test_after_a_reboot_a_disk_that_takes_nothing_stops_the_start_by_name(
+    start: Tree,  # noqa: F811
+    place: Path,  # noqa: F811
+    number: int,
+) -> None:
+    """A wait that began anew without being written would be over sooner after the next pulled plug."""
+    disk = Disk(lay_out(start, place / "disk"))
+    disk.refuse_from_now_on(number)
+    with pytest.raises(StorageError) as told:
+        seen(disk.root, disk)
+    assert SAID[number] in str(told.value)
+    disk.mend()
+    assert seen(disk.root, disk) == seen(lay_out(start, place / "untouched"))
