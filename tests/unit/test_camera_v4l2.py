@@ -32,7 +32,8 @@ MPLANE = 0x1000
 HAS_DEVICE_CAPS = 0x80000000
 
 CHARACTER_DEVICE = Path("/dev/null")
-IMPATIENT_S = 0.05
+# Long enough for a first frame on a busy machine.
+IMPATIENT_S = 1.0
 
 
 def fake_ioctl(
