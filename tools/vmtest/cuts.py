@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tools.vmtest.scene import SERVICE, STATE, Story, require
 
 _TOLD = "/run/vmtest-told"
+_UNIT = "vmtest-deed"
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,18 @@ def cut_short(story: Story, deed: Deed) -> str:
         story.show("stranger")
         story.is_refused()
     story.show(deed.film)
-    unit = ("--unit=vmtest-deed", "--collect", "--quiet", f"--property=StandardOutput=truncate:{_TOLD}")
+    unit = (f"--unit={_UNIT}", "--collect", "--quiet", f"--property=StandardOutput=truncate:{_TOLD}")
     machine.must("rm", "-f", _TOLD)
     machine.must("systemd-run", *unit, "facelatch", *deed.command)
     machine.wait("the deed's beginning", "test", "-s", _TOLD)
     after = story.chance.uniform(0.0, deed.seconds)
     time.sleep(after)
     told = machine.must("cat", _TOLD)
+    over = machine.run("systemctl", "is-active", "--quiet", _UNIT).returncode != 0
     machine.pull_the_plug()
     machine.boot()
     _require_whole(story, deed, done="completed" in told)
-    return f"after {after:.1f} s, {len(told.splitlines())} lines told"
+    return f"after {after:.1f} s, {len(told.splitlines())} lines told{', and it was over' if over else ''}"
 
 
 def _make_ready(story: Story) -> None:
