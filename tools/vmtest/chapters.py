@@ -87,6 +87,14 @@ def enrols(story: Story) -> str:
     return f"start to ready {(times[1] - times[0]) / 1e6:.0f} s"
 
 
+def locks_its_memory(story: Story) -> str:
+    """What the agent has in memory cannot get into swap."""
+    agent, other = (_locked(story, unit) for unit in (SERVICE, "systemd-journald.service"))
+    require(other == 0, "what is counted here is locked in any program")
+    require(agent > 0, "nothing is locked")
+    return f"{agent / 1000:.0f} MB"
+
+
 def refuses(story: Story) -> None:
     """Somebody else is refused, and every attempt counts until anna comes."""
     story.show("stranger")
@@ -178,10 +186,17 @@ def ends(story: Story) -> None:
     story.owner_gets_in()
 
 
+def _locked(story: Story, unit: str) -> int:
+    """Return how many kilobytes of a unit's memory are locked, by the kernel's count."""
+    pid = story.machine.property(unit, "MainPID")
+    return int(story.machine.must("awk", "/^VmLck:/ { print $2 }", f"/proc/{pid}/status"))
+
+
 def _journal(story: Story) -> str:
     story.machine.must("journalctl", "--sync")
     return story.machine.must("journalctl", "--no-pager", "--output=cat", f"--unit={SERVICE}")
 
 
-BEFORE: list[Chapter] = [boots, installs, provisions, enrols, refuses, opens, logs_in, keeps_its_disk_secret]
+BEFORE: list[Chapter] = [boots, installs, provisions, enrols]
+BEFORE += [locks_its_memory, refuses, opens, logs_in, keeps_its_disk_secret]
 AFTER: list[Chapter] = [is_no_use_to_a_thief, ends]
