@@ -81,7 +81,7 @@ def passes_the_unit_tests(world: World) -> str:
     """The unit tests and the vectors pass."""
     for name, reason in LEFT_OUT.items():
         click.echo(f"left out: {name}: {reason}")
-    command = world.arm.command("-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--tb=short")
+    command = world.arm.command("-u", "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--tb=short")
     command += [f"--deselect={name}" for name in LEFT_OUT]
     with subprocess.Popen(  # noqa: S603 - our own arguments
         [*command, *world.tests], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
