@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit tests that emulation itself cannot run, each with what it lacks; nothing else belongs here."""
+"""The unit tests that are left out there, and why; nothing else belongs here."""
 
 from __future__ import annotations
 
@@ -13,4 +13,7 @@ LEFT_OUT: Mapping[str, str] = {
     "tests/unit/test_camera_v4l2.py::test_what_is_not_a_camera[check]": _NO_VIDEO,
     "tests/unit/test_camera_v4l2.py::test_what_is_not_a_camera[open]": _NO_VIDEO,
 }
-"""By pytest's name of each."""
+"""What emulation itself cannot run: by pytest's name of each, what it lacks."""
+
+TOOLS = ("aarch64", "build_*", "decoding_tool", "evaluate_*", "fuzz", "mutation", "pad", "redteam_*", "sbom", "vmtest*")
+"""By what tells their files apart: tests of what builds, measures and attacks, which runs on no device."""

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.aarch64.guest import TREE, locked_wheels, require_registered
-from tests.aarch64.left_out import LEFT_OUT
+from tests.aarch64.left_out import LEFT_OUT, TOOLS
 from tools.build_package.suites import SUITES
 from tools.debian import StoryError
 
@@ -19,6 +20,14 @@ REGISTERED = "enabled\ninterpreter /usr/libexec/qemu-binfmt/aarch64-binfmt-P\nfl
 def test_what_is_left_out_is_there(name: str) -> None:
     path, _, function = name.partition("::")
     assert f"def {function.partition('[')[0]}(" in (TREE / path).read_text()
+
+
+@pytest.mark.parametrize("files", TOOLS)
+def test_what_no_device_runs_are_tools(files: str) -> None:
+    found = list((TREE / "tests" / "unit").glob(f"test_{files}.py"))
+    assert found
+    for path in found:
+        assert re.search(r"^(from|import) (tools|tests\.(fuzz|aarch64))\b", path.read_text(), re.MULTILINE), path
 
 
 @pytest.mark.parametrize("suite", SUITES)
