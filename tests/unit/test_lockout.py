@@ -79,6 +79,15 @@ def test_a_match_forgets_the_failures_before_it(lockout: Lockout) -> None:
     assert lockout.wait(ANNA) is None
 
 
+def test_what_was_forgotten_stays_so_over_a_restart(tmp_path: Path, lockout: Lockout, clock: VirtualClock) -> None:
+    fail(lockout, FREE_FAILURES)
+    fail(lockout, FREE_FAILURES, BOB)
+    lockout.reset(ANNA)
+    again = Lockout(tmp_path / "lockout", KEY, clock)
+    assert again.wait(ANNA) is None
+    assert seconds(again.wait(BOB)) == 30
+
+
 def test_one_users_failures_are_not_anothers(lockout: Lockout) -> None:
     fail(lockout, MAX_FAILURES)
     assert lockout.wait(BOB) is None
