@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -115,6 +116,8 @@ async def _serve(config: Config, agent: Agent, sockets: Mapping[str, socket.sock
         _log.info("ready: %d users, camera %s", len(agent.roster), config.camera.source)
         notify("READY=1")
         ready()
+        # It ends with the process, whenever that is.
+        threading.Thread(target=agent.roster.expand, name="facelatch-expand", daemon=True).start()
         if limit := watchdog_seconds():
             tasks.append(loop.create_task(give_signs_of_life(agent.worker, limit)))
         await stop.wait()
