@@ -94,7 +94,8 @@ class Roster:
 
     def expand(self) -> None:
         """Expand every record's rotation, some milliseconds each, that the first attempt would else wait for."""
-        for record in self:
+        # From the last: an attempt that comes meanwhile goes from the first, so they share the work.
+        for record in reversed(list(self)):
             # Of whom is removed meanwhile nothing is kept.
             with self._lock:
                 if record.header.user in self._records:

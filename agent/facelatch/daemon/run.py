@@ -38,6 +38,8 @@ from facelatch.shipped import configured_camera, face_path, parameter_set
 
 AGENT_SOCKET = "agent.sock"
 STATUS_SOCKET = "status.sock"
+# Whoever started the agent by calling it is answered first.
+_EXPAND_AFTER_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +119,8 @@ async def _serve(config: Config, agent: Agent, sockets: Mapping[str, socket.sock
         notify("READY=1")
         ready()
         # It ends with the process, whenever that is.
-        threading.Thread(target=agent.roster.expand, name="facelatch-expand", daemon=True).start()
+        expand = threading.Thread(target=agent.roster.expand, name="facelatch-expand", daemon=True)
+        loop.call_later(_EXPAND_AFTER_S, expand.start)
         if limit := watchdog_seconds():
             tasks.append(loop.create_task(give_signs_of_life(agent.worker, limit)))
         await stop.wait()
