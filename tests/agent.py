@@ -32,6 +32,7 @@ NOBODY = 65534
 _AS_NOBODY = """
 import os, sys
 import asyncvarlink, facelatch.cli, facelatch.ipc.client, facelatch.ipc.interface
+for name in facelatch.cli.main.list_commands(None): facelatch.cli.main.get_command(None, name)
 os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv.pop(1)))
 facelatch.cli.main()
 """

@@ -12,7 +12,6 @@ from msgspec import Meta, field
 
 from facelatch.errors import ConfigError
 
-DEFAULT_PATH = Path("/etc/facelatch/facelatch.toml")
 # A configuration is a page of text; more than this is the wrong file.
 _MAX_BYTES = 64 * 1024
 _AUDIENCE = r"^[a-z0-9][a-z0-9._-]{0,63}$"

@@ -357,6 +357,21 @@ def test_who_is_removed_leaves_no_rotation_in_memory(anna: Roster) -> None:
     assert rotation.cache_info().currsize == 0
 
 
+def test_the_first_attempt_finds_rotations_expanded(anna: Roster) -> None:
+    rotation.cache_clear()
+    anna.expand()
+    EXTRACTOR.candidates(ANNA, [record.helper.sketch for record in anna])
+    assert (rotation.cache_info().hits, rotation.cache_info().misses) == (len(anna), len(anna))
+
+
+def test_nothing_is_expanded_of_who_is_removed_meanwhile(anna: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = list(anna)
+    monkeypatch.setattr(Roster, "__iter__", lambda _: iter(listed))
+    anna.remove("anna")
+    anna.expand()
+    assert rotation.cache_info().currsize == 0
+
+
 def test_what_was_made_to_follow_another_record_is_not_stored(anna: Roster) -> None:
     before = anna.get("anna")
     with pytest.raises(OvertakenError):

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -17,9 +21,27 @@ VERBS = """
 FOR_PEOPLE = {"run", "demo", "pam", "release"}
 
 
+# Each takes long to import, or much memory, and none is needed to ask the agent something.
+HEAVY = {
+    "ai_edge_litert",
+    "cv2",
+    "facelatch.config",
+    "facelatch.daemon",
+    "facelatch.face",
+    "facelatch.l2fe",
+    "facelatch.vault",
+    "msgspec",
+    "nacl",
+    "numpy",
+}
+
+
 def leaves(group: click.Group, names: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:
     found: dict[tuple[str, ...], click.Command] = {}
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             found |= leaves(command, (*names, name))
         else:
@@ -28,7 +50,37 @@ def leaves(group: click.Group, names: tuple[str, ...] = ()) -> dict[tuple[str, .
 
 
 def test_the_verbs_are_those_of_the_contract() -> None:
-    assert sorted(main.commands) == VERBS.split()
+    assert sorted(main.list_commands(click.Context(main))) == VERBS.split()
+
+
+def test_a_verb_goes_by_the_name_of_its_command() -> None:
+    assert [names[-1] for names in leaves(main)] == [command.name for command in leaves(main).values()]
+
+
+def test_an_unknown_verb_is_refused() -> None:
+    result = CliRunner().invoke(main, ["nonsense"])
+    assert result.exit_code == 2
+    assert "nonsense" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["list"], ["verify"], ["monitor"]], ids=" ".join)
+def test_asking_the_agent_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    assert not imported([*arguments, "--runtime", str(tmp_path)], says="there is no socket") & HEAVY
+
+
+def test_what_is_heavy_is_seen_where_it_is_imported(tmp_path: Path) -> None:
+    assert {"facelatch.config", "msgspec"} <= imported(
+        ["config", "check", "--config", str(tmp_path / "none")], says="none"
+    )
+
+
+def imported(arguments: list[str], says: str) -> set[str]:
+    """Run a command that fails with such an error, and return the modules that it had imported."""
+    program = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from facelatch.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
+    assert result.returncode == 2
+    assert says in result.stderr
+    return set(result.stdout.split())
 
 
 @pytest.mark.parametrize("names", [names for names in leaves(main) if names[0] not in FOR_PEOPLE], ids=" ".join)

@@ -69,6 +69,23 @@ def test_batches_give_what_single_targets_give() -> None:
         assert np.array_equal(alone[0].point, row[0].point)
 
 
+def test_whoever_is_dropped_early_would_not_have_been_found() -> None:
+    """One target alone is searched at the full radius at once; these lie about its edge, in each copy about as far."""
+    p = parameters.read("standard")
+    decoder = Decoder(p.lattice.basis, p.beam, p.lattice.copies)
+    radius = p.accept_radius * p.scale
+    shares = RNG.dirichlet(np.full(p.lattice.copies, 100.0), 60) ** 0.5
+    noise = RNG.normal(size=(*shares.shape, len(p.lattice.basis)))
+    noise *= radius * (shares * RNG.uniform(0.95, 1.02, (60, 1)) / np.linalg.norm(noise, axis=-1))[..., None]
+    targets = np.stack([p.lattice.draw(RNG.bytes) for _ in noise]) + noise.reshape(60, p.k)
+    together = decoder(targets, radius, 2)
+    assert {bool(row) for row in together} == {True, False}
+    for target, row in zip(targets, together, strict=True):
+        (alone,) = decoder(target[None], radius, 2)
+        assert [near.point.tolist() for near in row] == [near.point.tolist() for near in alone]
+        assert [near.distance for near in row] == pytest.approx([near.distance for near in alone], abs=1e-9)
+
+
 def test_nothing_is_found_beyond_the_radius() -> None:
     p = parameters.read("standard")
     target = np.zeros((1, p.k))

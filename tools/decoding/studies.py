@@ -97,8 +97,8 @@ def span(values: Iterable[float]) -> str:
 def times(p: ParameterSet) -> Table:
     """Milliseconds of a decode."""
     rows = []
-    radius = p.accept_radius / p.cell
     for beam in watched(BEAMS, "times"):
-        rows += [[str(beam), *row] for row in timing.clock(shipped(p, beam), p.k, side(p), radius)]
+        clocked = timing.clock(shipped(p, beam), p.k, side(p), lambda users: p.radius(users) / p.cell)
+        rows += [[str(beam), *row] for row in clocked]
         columns = ["beam", "targets", *(f"{users} users" for users in timing.USERS)]
-    return Table("Processor milliseconds of one decode within the accept radius, median", columns, rows)
+    return Table("Processor milliseconds of one decode within the radius among so many users, median", columns, rows)

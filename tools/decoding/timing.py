@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -26,20 +26,20 @@ def targets(users: int, k: int, side: float, *, genuine: bool, seed: int = 3) ->
     return rng.uniform(-50 * side, 50 * side, (users, k))
 
 
-def clock(decode: Decoder, k: int, side: float, radius: float) -> Iterator[list[str]]:
+def clock(decode: Decoder, k: int, side: float, radius: Callable[[int], float]) -> Iterator[list[str]]:
     """Yield a row for each kind of target: median milliseconds at each of USERS.
 
     Args:
         decode: the decoder, of k dimensions.
         k: of a target.
         side: the cell's, in lattice units.
-        radius: of acceptance, in sides.
+        radius: of acceptance among so many users, in sides.
     """
     for genuine in (True, False):
         row = ["genuine" if genuine else "unrelated"]
         for users in USERS:
             drawn = targets(users, k, side, genuine=genuine)
-            row.append(f"{1000 * _median(decode, drawn, radius * side):.1f}")
+            row.append(f"{1000 * _median(decode, drawn, radius(users) * side):.1f}")
         yield row
 
 

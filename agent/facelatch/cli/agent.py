@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from facelatch import config as configuration
 from facelatch.cli.calls import get_status, print_json, refuse, say_done
 from facelatch.cli.options import Exit, config_option, json_option, runtime_option, told
 from facelatch.phrases import describe_word
@@ -22,6 +21,8 @@ from facelatch.phrases import describe_word
 @told
 def run(path: Path) -> None:
     """Run the agent in the foreground until SIGTERM."""
+    from facelatch import config as configuration
+
     config = configuration.load(path)
     from facelatch.daemon.run import run as run_agent
 
@@ -95,5 +96,7 @@ def config() -> None:
 @told
 def check(path: Path, as_json: bool) -> None:
     """Check the configuration file."""
+    from facelatch import config as configuration
+
     configuration.load(path)
     say_done(f"{path} is in order", {"config": str(path)}, as_json)

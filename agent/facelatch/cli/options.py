@@ -12,10 +12,11 @@ from typing import ParamSpec
 
 import click
 
-from facelatch import config as configuration
 from facelatch.errors import FacelatchError
 
 _P = ParamSpec("_P")
+# Here, since most commands do not read it, and config.py takes long to import.
+_CONFIG = Path("/etc/facelatch/facelatch.toml")
 
 
 class Exit(IntEnum):
@@ -57,7 +58,7 @@ config_option = click.option(
     "path",
     # Whether it can be read is for us to say, in one line with the remedy.
     type=click.Path(path_type=Path, readable=False),
-    default=configuration.DEFAULT_PATH,
+    default=_CONFIG,
     show_default=True,
     help="The configuration file.",
 )

@@ -92,6 +92,15 @@ class Roster:
         """Give a user's record, or None."""
         return self._records.get(user)
 
+    def expand(self) -> None:
+        """Expand every record's rotation, some milliseconds each, that the first attempt would else wait for."""
+        # From the last: an attempt that comes meanwhile goes from the first, so they share the work.
+        for record in reversed(list(self)):
+            # Of whom is removed meanwhile nothing is kept.
+            with self._lock:
+                if record.header.user in self._records:
+                    rotation(record.helper.sketch.seed, self._extractor.parameters.k)
+
     def make(self, user: str, embedding: npt.ArrayLike, *, administrator: bool, before: Record | None = None) -> Record:
         """Run Gen for a user; nothing is stored yet. Costs one Argon2id run.
 

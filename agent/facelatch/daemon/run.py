@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,6 +38,8 @@ from facelatch.shipped import configured_camera, face_path, parameter_set
 
 AGENT_SOCKET = "agent.sock"
 STATUS_SOCKET = "status.sock"
+# Whoever started the agent by calling it is answered first.
+_EXPAND_AFTER_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +118,9 @@ async def _serve(config: Config, agent: Agent, sockets: Mapping[str, socket.sock
         _log.info("ready: %d users, camera %s", len(agent.roster), config.camera.source)
         notify("READY=1")
         ready()
+        # It ends with the process, whenever that is.
+        expand = threading.Thread(target=agent.roster.expand, name="facelatch-expand", daemon=True)
+        loop.call_later(_EXPAND_AFTER_S, expand.start)
         if limit := watchdog_seconds():
             tasks.append(loop.create_task(give_signs_of_life(agent.worker, limit)))
         await stop.wait()

@@ -64,23 +64,36 @@ class Decoder:
 
     def __call__(self, targets: Floats, radius: float, limit: int) -> list[list[Candidate]]:
         """Return for each of (users, k) float64 targets at most ``limit`` points within ``radius``, nearest first."""
-        parts = self._near(targets.reshape(-1, len(self._basis)), radius, limit)
-        return [
-            _nearest(parts[first : first + self._copies], radius, limit) for first in range(0, len(parts), self._copies)
-        ]
-
-    def _near(self, targets: Floats, radius: float, limit: int) -> list[list[Candidate]]:
-        """Return for each of (m, b) targets at most ``limit`` points of one copy within ``radius``, nearest first."""
         found: list[list[Candidate]] = [[] for _ in targets]
-        for start in range(0, len(targets), _BATCH):
-            users, coefficients, squared = self._search(targets[start : start + _BATCH], radius, limit)
+        hopeful = self._hopeful(targets, radius)
+        for user, parts in zip(hopeful, self._near(targets[hopeful], radius, limit), strict=True):
+            found[user] = _nearest(parts, radius, limit)
+        return found
+
+    def _hopeful(self, targets: Floats, radius: float) -> Indices:
+        """Return which of (users, k) targets may have a point within the radius.
+
+        Such a point is within radius / sqrt(copies) in one copy at least: a far smaller ball, quickly searched. What
+        the beam keeps of it does not depend on the radius, so nothing is lost that would be found without this.
+        """
+        if self._copies == 1 or len(targets) == 1:
+            return np.arange(len(targets))  # no smaller ball, or too little to be saved
+        near = self._near(targets, radius / math.sqrt(self._copies), 1)
+        return np.flatnonzero([any(parts) for parts in near])
+
+    def _near(self, targets: Floats, radius: float, limit: int) -> list[list[list[Candidate]]]:
+        """Return for each of (users, k) targets, copy by copy, at most ``limit`` points within ``radius``."""
+        single = targets.reshape(-1, len(self._basis))
+        found: list[list[Candidate]] = [[] for _ in single]
+        for start in range(0, len(single), _BATCH):
+            users, coefficients, squared = self._search(single[start : start + _BATCH], radius, limit)
             for user, row, costs in zip(users, coefficients, squared, strict=True):
                 near = costs <= radius * radius
                 points = row[near] @ self._basis
                 found[start + user] = [
                     Candidate(p, float(d)) for p, d in zip(points, np.sqrt(costs[near]), strict=True)
                 ]
-        return found
+        return [found[first : first + self._copies] for first in range(0, len(found), self._copies)]
 
     def _search(self, targets: Floats, radius: float, limit: int) -> tuple[Indices, Integers, Floats]:
         """Search from the last coordinate to the first, a block of coordinates at a time.
