@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from facelatch import parameters
 from facelatch.errors import EmbeddingError
+from facelatch.l2fe import keys
 from facelatch.l2fe.extractor import MAX_CANDIDATES, Context, Extractor, HelperData, Sketch
 from tests.faces import attempt, someone
 
@@ -62,8 +63,6 @@ def test_the_same_face_gets_the_same_secret_and_keys(anna: tuple[np.ndarray, Hel
     (candidate, *_) = EXTRACTOR.candidates(near, [helper.sketch])
     secret = EXTRACTOR.secret(candidate.point, helper, CONTEXT)
     assert secret is not None
-    from facelatch.l2fe import keys
-
     assert bytes(keys.signing_key(secret).verify_key) == helper.verify_key
     assert bytes(keys.sealing_key(secret).public_key) == helper.seal_key
 
@@ -179,3 +178,28 @@ def test_an_embedding_has_length_one_within_what_float32_leaves(length: float, u
 def test_what_is_made_with_a_seed_keeps_it() -> None:
     x = someone(P, np.random.default_rng(13))
     assert EXTRACTOR.generate(x, CONTEXT, seed=b"s" * 32).sketch.seed == b"s" * 32
+
+
+def test_a_moved_sketch_under_a_new_header_opens_to_the_same_secret_and_the_old_one_no_more(
+    anna: tuple[np.ndarray, HelperData],
+) -> None:
+    x, helper = anna
+    (candidate, *_) = EXTRACTOR.candidates(x, [helper.sketch])
+    look = attempt(P, x, 1.0, np.random.default_rng(3))
+    sketch, new = EXTRACTOR.sketch(look, helper.sketch.seed, candidate.point), replace(CONTEXT, header=b"next header")
+    moved = EXTRACTOR.rebind(candidate.point, helper, sketch, CONTEXT, new)
+    assert moved is not None
+    secret = EXTRACTOR.secret(candidate.point, helper, CONTEXT)
+    assert secret is not None
+    assert EXTRACTOR.secret(candidate.point, moved, new) == secret
+    assert EXTRACTOR.secret(candidate.point, moved, CONTEXT) is None
+    assert EXTRACTOR.secret(candidate.point, replace(moved, sketch=helper.sketch), new) is None
+    assert moved == replace(helper, sketch=sketch, wrapped=moved.wrapped)
+    assert moved.wrapped[: keys.NONCE_BYTES] != helper.wrapped[: keys.NONCE_BYTES]
+
+
+def test_a_wrong_point_moves_nothing(anna: tuple[np.ndarray, HelperData]) -> None:
+    x, helper = anna
+    wrong = P.lattice.draw(os.urandom)
+    sketch = EXTRACTOR.sketch(x, helper.sketch.seed, wrong)
+    assert EXTRACTOR.rebind(wrong, helper, sketch, CONTEXT, replace(CONTEXT, header=b"next header")) is None
