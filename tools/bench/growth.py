@@ -1,0 +1,3 @@
+import click
+@click.command("growth")
+def command() -> None: ...
