@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the agent costs: ``python -m tools.bench [--json FILE]``, beside what a user would run instead.
 
-``python -m tools.bench growth FOLDER`` shows how that grows, ``python -m tools.bench guard`` whether it has grown since.
-All of it is measured on one core and one thread. Times belong to the machine they were taken on; ratios within a run are
-the result.
+``python -m tools.bench growth FOLDER`` shows how that grows with users and pictures, ``python -m tools.bench guard``
+whether it has grown since limits were kept. All of it is measured on one core and one thread. Times belong to the
+machine they were taken on; ratios within a run are the result.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time: one core, one thread, warm repeats, and turns for what is to be compared.
 
-On a machine with other work wall times mean little. Of things that take turns the ratio still means something, since both
-meet the same load; and processor time does not count what others were given.
+On a machine with other work wall times mean little. Of things that take turns the ratio still means something, since
+both meet the same load; and processor time does not count what others were given.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def ratio(longer: Sequence[float], shorter: Sequence[float], seed: int = 1) -> t
     """Return how many times longer one thing's median is than another's, with the 95 % interval over rounds.
 
     Args:
-        longer, shorter: (n,) times, those of one round at the same place.
+        longer: (n,) times of the one.
+        shorter: (n,) times of the other, those of one round at the same place.
         seed: of the rounds that are drawn again.
     """
     pairs = np.array([longer, shorter])
@@ -106,4 +107,3 @@ def ratio(longer: Sequence[float], shorter: Sequence[float], seed: int = 1) -> t
     low, high = np.quantile(over / under, [0.025, 0.975])
     middle = np.median(pairs, axis=1)
     return float(middle[0] / middle[1]), float(low), float(high)
-

@@ -39,7 +39,8 @@ def missing(name: str) -> str | None:
         try:
             opencv_models()
         except OSError as error:
-            return f"{error}: no package has it; put {YUNET} and {SFACE} of OpenCV Zoo in a folder, named by {OPENCV_FOLDER}"
+            reason = f"{YUNET} and {SFACE} are in no package index ({error})"
+            return f"{reason}: put those of OpenCV Zoo in a folder and name it by {OPENCV_FOLDER}"
     return None
 
 

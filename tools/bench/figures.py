@@ -44,7 +44,9 @@ class Figures:
         ]
         others = [[name, str(value)] for name, value in self.values.items()]
         tables = [
-            Table("Milliseconds over warm repeats, on one core", ["figure", "median", "95 % within", "processor"], timed),
+            Table(
+                "Milliseconds over warm repeats, on one core", ["figure", "median", "95 % within", "processor"], timed
+            ),
             Table("All else", ["figure", "value"], others),
         ]
         if self.missing:

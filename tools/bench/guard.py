@@ -60,7 +60,9 @@ def judge(found: Mapping[str, float], kept: Mapping[str, float]) -> list[Judged]
     """
     lost = sorted(kept.keys() - found.keys())
     if lost:
-        raise LimitsError(f"{', '.join(lost)} has a limit but is not measured", "run `python -m tools.bench guard --update`")
+        raise LimitsError(
+            f"{', '.join(lost)} has a limit but is not measured", "run `python -m tools.bench guard --update`"
+        )
     return [Judged(stage, ratio, kept.get(stage)) for stage, ratio in found.items()]
 
 
@@ -91,7 +93,9 @@ def read(path: Path, machine: str) -> dict[str, float]:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise LimitsError(f"{path.name} cannot be read ({error})", "restore it") from error
     if machine not in kept:
-        raise LimitsError(f"{path.name} has no limits for {machine}", "keep some by `python -m tools.bench guard --update`")
+        raise LimitsError(
+            f"{path.name} has no limits for {machine}", "keep some by `python -m tools.bench guard --update`"
+        )
     return {stage: float(ratio) for stage, ratio in kept[machine].items()}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's way to know a face beside what a user would run instead: each in its process, taking turns on one core."""
+"""The agent's way to know a face beside what a user would run instead: processes that take turns on one core."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped encoders in float, and as ONNX: for what 8 bits save, and for another runtime on the same network.
 
-Both are made from the shipped file, whose rounded weights are written out as floats again: what a network costs hangs on its
-shape and not on its weights, and no model source has to be fetched.
+Both are made from the shipped file, whose rounded weights are written out as floats again: what a network costs hangs
+on its shape and not on its weights, and no model source has to be fetched.
 """
 
 from __future__ import annotations
