@@ -22,6 +22,8 @@ from tools.bench.figures import Figures
 
 # Thousand users take a second; a few of them will do.
 _MANY, _REPEATS, _FEW = 100, 25, 5
+_ROUNDS, _REQUESTS = 30, 15
+_QUICK_USERS = 10
 
 
 @click.group(invoke_without_command=True)
@@ -50,9 +52,9 @@ def measure(*, quick: bool = False) -> Figures:
         FacelatchError: the agent or a part of it does not work.
     """
     repeats, few, starts = (2, 1, 1) if quick else (_REPEATS, _FEW, _FEW)
-    rounds = 2 if quick else 30
+    rounds, requests = (2, 1) if quick else (_ROUNDS, _REQUESTS)
     figures = Figures()
-    decodes = [(name, users) for name in PINNED for users in stages.USERS]
+    decodes = [(name, users) for name in PINNED for users in stages.USERS if not (quick and users > _QUICK_USERS)]
     length = 2 + len(decodes) + starts + rounds + agent.STEPS
     with click.progressbar(length=length, label="Measuring", file=sys.stderr) as bar:
 
@@ -70,7 +72,7 @@ def measure(*, quick: bool = False) -> Figures:
             figures.times[f"{key}/{users}"] = clock.repeat(call, repeats if users < _MANY else few)
             advance()
         figures.add(rivals.measure(scene, advance, rounds, starts))
-        figures.add(agent.measure(advance, 1 if quick else 15, starts))
+        figures.add(agent.measure(advance, requests, starts))
     return figures
 
 

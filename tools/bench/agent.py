@@ -27,9 +27,6 @@ from tools.bench.clock import Times
 from tools.bench.figures import Figures
 from tools.bench.memory import resident
 
-# Of what takes part of a second each time.
-_REPEATS = 15
-_STARTS = 5
 # The agent sees the pulse's end and the rest go by before it is asked again.
 _REST_SECONDS = 0.5
 _TAP_SECONDS = 0.1
@@ -37,7 +34,7 @@ _TAP_SECONDS = 0.1
 STEPS = 6
 
 
-def measure(advance: Callable[[], None], repeats: int = _REPEATS, starts: int = _STARTS) -> Figures:
+def measure(advance: Callable[[], None], repeats: int, starts: int) -> Figures:
     """Start the real agent on replayed pictures, and use it.
 
     Args:

@@ -18,7 +18,7 @@ from tools.bench import baseline, stages
 from tools.decoding.tables import Table
 
 LIMITS = Path(__file__).with_name("limits.toml")
-# Runs of one build differ by up to a fifth beside other work; what is to be noticed is more than that.
+# Runs of one build differed by up to a fifth beside other work; what is to be noticed is more than that.
 SLACK = 1.4
 _REPEATS = 25
 _GUARDED = (

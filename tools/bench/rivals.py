@@ -24,9 +24,6 @@ from tools.bench.clock import Times
 from tools.bench.figures import Figures
 from tools.bench.stages import Scene
 
-_STARTS = 5
-_ROUNDS = 30
-
 
 class RivalError(FacelatchError):
     """A contender ended, or does not know the face."""
@@ -76,6 +73,7 @@ class Process:
                 answer: dict[str, Any] = json.loads(line)
                 return answer
         reason = self._process.stderr.read().strip().splitlines()[-1:] or ["without a word"]
+        self._end()
         raise RivalError(f"the contender {self._name} ended ({reason[0]})", "run it by itself to see why")
 
     def __enter__(self) -> Self:
@@ -86,11 +84,16 @@ class Process:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it."""
+        self._end()
+
+    def _end(self) -> None:
         self._process.kill()
-        self._process.communicate()
+        # It is waited for, and all pipes are closed.
+        with self._process:
+            pass
 
 
-def measure(scene: Scene, advance: Callable[[], None], rounds: int = _ROUNDS, starts: int = _STARTS) -> Figures:
+def measure(scene: Scene, advance: Callable[[], None], rounds: int, starts: int) -> Figures:
     """Start all contenders that can be had, in turns, and have them look in turns.
 
     Args:

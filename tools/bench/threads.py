@@ -61,7 +61,7 @@ def main() -> None:
         image = np.random.default_rng(1).uniform(-1, 1, entry["shape"]).astype(np.float32)
         network.set_tensor(entry["index"], image)
         calls[name.removesuffix(".tflite")] = network.invoke
-    calls[f"decode, {_USERS} users"] = stages.decode(parameters.read("standard"), _USERS)
+    calls["decode"] = stages.decode(parameters.read("standard"), _USERS)
     print(json.dumps({name: taken.median for name, taken in clock.turns(calls, _REPEATS).items()}))
 
 
