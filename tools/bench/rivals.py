@@ -128,7 +128,7 @@ def measure(scene: Scene, advance: Callable[[], None], rounds: int, starts: int)
     figures = Figures(missing=lacking)
     for name in names:
         figures.add(_contender(name, ready[name], hellos[name], answers[name]))
-    figures.add(_compared({name: [answer["wall"] for answer in answers[name]["look"]] for name in names}))
+    figures.add(_compared(answers))
     return figures
 
 
@@ -163,11 +163,13 @@ def _contender(
     return figures
 
 
-def _compared(looks: Mapping[str, list[float]]) -> Figures:
-    """How many times longer each rival takes, with the 95 % interval over rounds."""
+def _compared(answers: Mapping[str, dict[str, list[dict[str, float]]]]) -> Figures:
+    """How many times longer each rival takes, by the clock and in processor time, with the interval over rounds."""
     figures = Figures()
-    for name in looks.keys() - {field.OWN}:
-        middle, low, high = clock.ratio(looks[name], looks[field.OWN])
-        key = f"ratio_vs_{name.replace('-', '_')}"
-        figures.values |= {key: round(middle, 2), f"{key}_ci95": f"{low:.2f} to {high:.2f}"}
+    for name in [name for name in answers if name != field.OWN]:
+        for kind, ending in (("wall", ""), ("processor", "_processor")):
+            theirs, ours = ([each[kind] for each in answers[who]["look"]] for who in (name, field.OWN))
+            middle, low, high = clock.ratio(theirs, ours)
+            key = f"ratio_vs_{name.replace('-', '_')}{ending}"
+            figures.values |= {key: round(middle, 2), f"{key}_ci95": f"{low:.2f} to {high:.2f}"}
     return figures
