@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint types unit old-runtime setup lock build-setup fuzz fuzz-setup clean
+.PHONY: demo test lint types unit old-runtime setup lock build-setup bench-setup fuzz fuzz-setup clean
 
 demo: setup
 	$(BIN)/facelatch demo
@@ -46,6 +46,13 @@ $(VENV)/.build-installed: requirements/build.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	touch $@
 
+# What a user would run instead, for `python -m tools.bench`.
+bench-setup: $(VENV)/.bench-installed
+
+$(VENV)/.bench-installed: requirements/bench.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	touch $@
+
 fuzz-setup: $(VENV)/.fuzz-installed
 
 $(VENV)/.fuzz-installed: requirements/fuzz.txt $(VENV)/.installed
@@ -70,6 +77,7 @@ lock:
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra dev --extra build -o requirements/build.txt
 	$(LOCK) pyproject.toml --extra dev --extra fuzz -o requirements/fuzz.txt
+	$(LOCK) pyproject.toml --extra dev --extra bench -o requirements/bench.txt
 	$(LOCK) --no-deps requirements/demo.in -o requirements/demo.txt
 	$(LOCK) requirements/tflite-runtime.in -o requirements/tflite-runtime.txt
 	$(LOCK) --no-deps requirements/picamera2.in -o requirements/picamera2.txt

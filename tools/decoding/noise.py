@@ -73,16 +73,16 @@ def every(removes: Removes, copies: int) -> Removes:
     return together
 
 
-def borne(removes: Removes, directions: Floats) -> Floats:
-    """Return for each of (m, k) directions how much of it is borne: the largest multiple, up to MOST, still removed.
+def borne(removes: Removes, directions: Floats, most: float = MOST) -> Floats:
+    """Return for each of (m, k) directions how much of it is borne: the largest multiple, to ``most``, still removed.
 
     By bisection. That is exact for exhaustive decoding, whose cells are convex, and within its own noise for ours.
     """
-    low, high = np.full(len(directions), LEAST), np.full(len(directions), MOST)
+    low, high = np.full(len(directions), LEAST), np.full(len(directions), most)
     # Exhaustive search is slow at much noise: a first look spares it those that bear the most.
-    low[removes(directions * MOST)] = MOST
+    low[removes(directions * most)] = most
     for _ in range(_HALVINGS):
-        open_ = np.flatnonzero(low < MOST)
+        open_ = np.flatnonzero(low < most)
         middle = (low[open_] + high[open_]) / 2
         right = removes(directions[open_] * middle[:, None])
         low[open_], high[open_] = np.where(right, middle, low[open_]), np.where(right, high[open_], middle)
