@@ -148,7 +148,7 @@ def signature_vectors() -> dict[str, object]:
 
 
 def kdf_vectors() -> dict[str, object]:
-    """Every label of the document, under two keys."""
+    """Every label of the document, under two keys; the longest key there may be."""
     labels = (
         "record",
         "pepper",
@@ -166,6 +166,8 @@ def kdf_vectors() -> dict[str, object]:
         for key in (DEVICE_KEY, OTHER_KEY)
         for label in labels
     ]
+    longest = bytes(range(64))
+    found.append({"key": longest.hex(), "label": "record", "derived": kdf(longest, "record").hex()})
     refused = [
         {"name": name, "key": key.hex(), "label": label}
         for name, key, label in (
