@@ -233,12 +233,20 @@ class Sessions(RuleBasedStateMachine):
             self.stay(who)
 
     @precondition(lambda self: self.running is None)
-    @rule(user=sampled_from(NAMES), who=sampled_from(FACES))
-    def enrol_somebody(self, user: str, who: str) -> None:
+    @rule(user=sampled_from(NAMES), who=sampled_from(FACES), end=sampled_from(["done", "cancelled", "left"]))
+    def enrol_somebody(self, user: str, who: str, end: str) -> None:
         """The same with an enrolment, under a name that need not be theirs."""
         self.enrol(user, user in self.enrolled)
-        if self.running is not None:
+        if self.running is None:
+            return
+        if end == "done":
             self.stay(who)
+            return
+        self.show(1 + LOOKS_EACH * FACES.index(who))
+        if end == "cancelled":
+            self.cancel()
+        else:
+            self.hang_up()
 
     def charge(self, subject: str) -> None:
         self.failures[subject] = min(self.failures.get(subject, 0) + 1, MAX_FAILURES)
