@@ -131,7 +131,7 @@ def test_a_key_that_is_held_on_to_is_found(scenes: Path) -> None:
 
 
 def test_the_agents_memory_is_locked_where_the_system_allows_it(agent: Agent) -> None:
-    # Where it does not, that is said; under the unit it does, as tests/story sees.
+    # Where it does not, that is said; under the unit it does, as tools.vmtest sees (the story's container forbids it).
     status = Path(f"/proc/{agent.process.pid}/status").read_text()
     size, locked = (int(re.findall(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)[0]) for name in ("VmRSS", "VmLck"))
     assert (locked >= size) is ("may reach swap" not in agent.log)
