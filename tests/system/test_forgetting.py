@@ -83,6 +83,9 @@ def _looks(agent: Agent) -> dict[str, bytes]:
     found = {f"embedding: {name}": vector.astype("<f4").tobytes()[:_RUN] for name, vector in person.vectors.items()}
     for name, vector in person.vectors.items():
         found[f"projection: {name}"] = extractor().project(vector).astype("<f8").tobytes()[:_RUN]
+        # What the projection is made from.
+        centred = vector.astype(np.float64) - extractor().parameters.projection.mean
+        found[f"centred: {name}"] = centred.astype("<f8").tobytes()[:_RUN]
     for name, image in person.images.items():
         middle = np.ascontiguousarray(image[image.shape[0] // 2, image.shape[1] // 2 :]).tobytes()
         found[f"picture: {name}"] = middle[:_RUN]

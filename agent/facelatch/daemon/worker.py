@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 from facelatch.camera import Camera, opened
-from facelatch.daemon.hardening import forget
+from facelatch.daemon.hardening import forget, overwrite_products
 from facelatch.errors import CameraError
 from facelatch.face.path import FacePath, Look
 
@@ -154,9 +154,15 @@ class Worker:
 
     def _finished(self, running: asyncio.Future[Report]) -> None:
         self._stop = self._gives_way = None
-        running.get_loop().call_later(_FORGET_S, forget)
+        running.get_loop().call_later(_FORGET_S, self._forget)
         if not running.cancelled():
             running.exception()  # whoever waited for it has it; asyncio need not warn when nobody did
+
+    def _forget(self) -> None:
+        forget()
+        # A job that runs multiplies, too, perhaps in another buffer than ours; its own end has this come again.
+        if not self.busy:
+            overwrite_products()
 
     def cancel(self, owner: int | None) -> None:
         """Stop the job that runs, if any; with an owner, only if it is theirs."""
