@@ -139,6 +139,7 @@ class Worker:
                 return job(Session(self, timeout, stop, report))
             finally:
                 report(None)
+                overwrite_products()  # here, where no other job multiplies; with presence there is always a next one
 
         running = loop.run_in_executor(self._thread, work)
         self._gives_way = running if gives_way else None
@@ -160,7 +161,7 @@ class Worker:
 
     def _forget(self) -> None:
         forget()
-        # A job that runs multiplies, too, perhaps in another buffer than ours; its own end has this come again.
+        # What was multiplied after the job, to join a look. One that runs would take another buffer because of this.
         if not self.busy:
             overwrite_products()
 
