@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from facelatch.camera import v4l2_probe
+from facelatch.camera.opencv import V4L2_SELECT_S
 from facelatch.camera.v4l2 import Capture, V4l2Camera
 from facelatch.cli import main
 
@@ -77,7 +78,10 @@ class _Capture:
         match fault():
             case "hangs all":
                 ctypes.PyDLL(None).pause()  # with the interpreter's lock held, as a bad driver library would
-            case "stops" | "damaged":
+            case "stops":
+                time.sleep(V4L2_SELECT_S)  # OpenCV waits so long for a frame
+                return False, None
+            case "damaged":
                 return False, None
             case "black":
                 return True, np.zeros((480, 640, 3), dtype=np.uint8)

@@ -158,9 +158,7 @@ class Sessions(RuleBasedStateMachine):
         if user is not None and user not in self.enrolled:
             return "NotEnrolled"
         subject = DEVICE if user is None else self.subject(user)
-        if self.until.get(subject, 0.0) > self.clock.time:
-            return "LockedOut"
-        return self.obstacle()
+        return "LockedOut" if self.until.get(subject, 0.0) > self.clock.time else self.obstacle()
 
     def obstacle(self) -> str | None:
         if self.running is not None:
@@ -233,12 +231,15 @@ class Sessions(RuleBasedStateMachine):
             self.stay(who)
 
     @precondition(lambda self: self.running is None)
-    @rule(user=sampled_from(NAMES), who=sampled_from(FACES))
-    def enrol_somebody(self, user: str, who: str) -> None:
+    @rule(user=sampled_from(NAMES), who=sampled_from(FACES), end=sampled_from(["done", "cancelled", "left"]))
+    def enrol_somebody(self, user: str, who: str, end: str) -> None:
         """The same with an enrolment, under a name that need not be theirs."""
         self.enrol(user, user in self.enrolled)
-        if self.running is not None:
+        if self.running is not None and end == "done":
             self.stay(who)
+        elif self.running is not None:
+            self.show(1 + LOOKS_EACH * FACES.index(who))
+            self.cancel() if end == "cancelled" else self.hang_up()
 
     def charge(self, subject: str) -> None:
         self.failures[subject] = min(self.failures.get(subject, 0) + 1, MAX_FAILURES)

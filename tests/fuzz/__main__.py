@@ -37,7 +37,7 @@ def main(name: str, runs: int, work: Path, note: Path | None, minimise: bool, pl
             continue
         if planted:
             outcome = campaign.hunt(target, PLANTED[target.name])
-            failed |= outcome.finding is None
+            failed |= outcome.finding is None or outcome.executions == 0
         else:
             with click.progressbar(length=runs, label=target.name, file=sys.stderr) as bar:
                 outcome = campaign.fuzz(target, runs, work / target.name, partial(_show, bar))

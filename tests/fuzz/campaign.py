@@ -71,12 +71,18 @@ def hunt(target: Target, planted: Planted) -> Outcome:
 
 
 def minimise(target: Target, work: Path) -> int:
-    """Make the corpus of as few inputs as reach all that ``work`` and the old one reach; return how many."""
+    """Make the corpus of as few inputs as reach all that ``work`` and the old one reach; return how many.
+
+    Raises:
+        RuntimeError: the engine does not choose any; the old corpus stays.
+    """
     with tempfile.TemporaryDirectory() as place:
         chosen = Path(place, "chosen")
         chosen.mkdir()
         folders = [str(folder) for folder in (chosen, CORPUS / target.name, work) if folder.is_dir()]
-        _engine(target, ["-set_cover_merge=1", *folders], {}, lambda _: None)
+        status, text = _engine(target, ["-set_cover_merge=1", *folders], {}, lambda _: None)
+        if status or not any(chosen.iterdir()):
+            raise RuntimeError(f"the corpus of {target.name} was not made anew: {text[-300:]}")
         shutil.rmtree(CORPUS / target.name, ignore_errors=True)
         _put(CORPUS / target.name, [path.read_bytes() for path in chosen.iterdir()])
     return len(list((CORPUS / target.name).iterdir()))

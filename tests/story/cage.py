@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -51,6 +52,8 @@ def forbids_what_the_agent_does_not_need(story: Story) -> str:
     for name, one in tried.items():
         require(outside[one.able][name] in ("done", _NOT_HERE), f"the control fails: {name}: {outside[one.able][name]}")
         require(inside[name] != "done", f"the sandbox lets it {name}")
+        # Killed for taking too long, or ended by a fault of its own, it would have shown nothing.
+        require(inside[name] in errno.errorcode.values(), f"nothing refused it {name}: {inside[name]}")
     for name in NOT_PREVENTED:
         require(inside[name] == "done", f"{name} is prevented after all ({inside[name]}): say so")
     weaker = [name for name, one in tried.items() if outside[one.able][name] == _NOT_HERE]

@@ -83,6 +83,9 @@ def _looks(agent: Agent) -> dict[str, bytes]:
     found = {f"embedding: {name}": vector.astype("<f4").tobytes()[:_RUN] for name, vector in person.vectors.items()}
     for name, vector in person.vectors.items():
         found[f"projection: {name}"] = extractor().project(vector).astype("<f8").tobytes()[:_RUN]
+        # What the projection is made from.
+        centred = vector.astype(np.float64) - extractor().parameters.projection.mean
+        found[f"centred: {name}"] = centred.astype("<f8").tobytes()[:_RUN]
     for name, image in person.images.items():
         middle = np.ascontiguousarray(image[image.shape[0] // 2, image.shape[1] // 2 :]).tobytes()
         found[f"picture: {name}"] = middle[:_RUN]
@@ -131,7 +134,7 @@ def test_a_key_that_is_held_on_to_is_found(scenes: Path) -> None:
 
 
 def test_the_agents_memory_is_locked_where_the_system_allows_it(agent: Agent) -> None:
-    # Where it does not, that is said; under the unit it does, as tests/story sees.
+    # Where it does not, that is said; under the unit it does, as tools.vmtest sees (the story's container forbids it).
     status = Path(f"/proc/{agent.process.pid}/status").read_text()
     size, locked = (int(re.findall(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)[0]) for name in ("VmRSS", "VmLck"))
     assert (locked >= size) is ("may reach swap" not in agent.log)

@@ -39,6 +39,7 @@ from facelatch.l2fe.rotation import rotation
 from facelatch.vault.device_key import HostFileKey
 from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import Lockout
+from facelatch.vault.record import Record
 from facelatch.vault.store import Store
 from tests.faces import moved, someone
 from tests.heads import seen, surface
@@ -370,6 +371,18 @@ def test_nothing_is_expanded_of_who_is_removed_meanwhile(anna: Roster, monkeypat
     anna.remove("anna")
     anna.expand()
     assert rotation.cache_info().currsize == 0
+
+
+def test_who_is_removed_while_others_are_listed_ends_nothing(anna: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
+    class RemovedMeanwhile(dict[str, Record]):
+        def __iter__(self) -> Iterator[str]:
+            names = list(super().__iter__())
+            self.clear()
+            return iter(names)
+
+    expected = list(anna)
+    monkeypatch.setattr(anna, "_records", RemovedMeanwhile(anna._records))
+    assert list(anna) == expected
 
 
 def test_what_was_made_to_follow_another_record_is_not_stored(anna: Roster) -> None:

@@ -109,6 +109,24 @@ def test_nor_the_log_where_there_is_no_journal(
     ]
 
 
+@pytest.mark.parametrize("said", HOSTILE)
+def test_a_reason_is_one_short_line_whatever_a_path_or_a_library_puts_in(
+    journal: socket.socket, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Audit()
+    log.tell(MonitorEvent.camera_fault, PEER, None, said)
+    reason = entry(journal)["FACELATCH_REASON"]
+    assert reason.isprintable()
+    assert 0 < len(reason) <= 500
+    assert reason[0] == said[0] or not said[0].isprintable()
+    monkeypatch.setattr(audit, "_JOURNAL", "/nowhere")
+    with caplog.at_level(logging.INFO):
+        log.note(MessageId.storage_fault, PEER, "anna", said)
+    assert [record.message for record in caplog.records] == [
+        f"storage_fault user=anna peer_uid=1000 peer_pid=42 reason={reason}"
+    ]
+
+
 @pytest.mark.usefixtures("journal")
 def test_a_journal_that_is_stuck_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     log = Audit()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -22,6 +23,17 @@ def test_what_forbids_each_attempt_is_in_the_unit() -> None:
         assert one.by, name
         assert set(one.by) <= directives, name
         assert one.able in (ANYONE, ROOT)
+
+
+def test_no_family_of_sockets_is_both_tried_in_vain_and_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr(forbidden, "_socket", lambda family, *_: tried.append(family.name))
+    for one in ATTEMPTS.values():
+        if "RestrictAddressFamilies" in one.by:
+            one.do()
+    (line,) = re.findall("^RestrictAddressFamilies=(.*)$", UNIT.read_text(), re.MULTILINE)
+    assert "AF_INET" in tried
+    assert not set(tried) & set(line.split())
 
 
 @pytest.mark.parametrize(

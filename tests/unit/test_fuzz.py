@@ -55,4 +55,15 @@ def test_the_fuzzer_finds_a_planted_fault(name: str) -> None:
     pytest.importorskip("atheris", reason="needs atheris: `make fuzz-setup`, on x86-64 only")
     outcome = campaign.hunt(TARGETS[name], PLANTED[name])
     assert outcome.finding is not None
-    assert outcome.executions <= PLANTED[name].runs
+    assert 0 < outcome.executions <= PLANTED[name].runs  # none: it did not even start, which it calls an error, too
+
+
+def test_a_corpus_outlives_an_engine_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign, "CORPUS", tmp_path)
+    monkeypatch.setattr(campaign, "_engine", lambda *_: (1, "No module named 'atheris'"))
+    kept = tmp_path / "config" / "one"
+    kept.parent.mkdir()
+    kept.write_bytes(b"kept")
+    with pytest.raises(RuntimeError, match="atheris"):
+        campaign.minimise(TARGETS["config"], tmp_path / "work")
+    assert kept.read_bytes() == b"kept"

@@ -135,9 +135,11 @@ class Lockouts(RuleBasedStateMachine):
     )
     def power_cut(self, subject: str, resets: bool, chosen: int, kept_up: bool) -> None:
         """The power goes in the middle of a change: whoever was told of it finds it, whoever was not, old or new."""
+        if not resets and self.failures[subject] == MAX_FAILURES:
+            return  # the count tells nobody then whether the wait began anew
         disk = self.disk()
         self.fs = disk
-        old, new = self.failures[subject], 0 if resets else min(self.failures[subject] + 1, MAX_FAILURES)
+        old, new = self.failures[subject], 0 if resets else self.failures[subject] + 1
         cut_short = self.opened()
         if resets:
             cut_short.reset(subject)

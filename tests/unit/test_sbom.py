@@ -75,14 +75,28 @@ def test_what_was_exchanged_in_the_wheel_is_refused(wheel: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "name", ["facelatch/models/other.tflite", "x.libs/libunheard-of.so.1", "x-1.dist-info/METADATA"]
+    ("name", "what"),
+    [
+        ("facelatch/models/other.tflite", "other.tflite is in no"),
+        ("x.libs/libunheard-of.so.1", "the licence of libunheard-of.so.1 is not known"),
+        ("vendor/x-1.dist-info/METADATA", "the licence of unheard-of is not known"),
+    ],
 )
-def test_what_nobody_listed_is_refused(name: str, wheel: Path, tmp_path: Path) -> None:
+def test_what_nobody_listed_is_refused(name: str, what: str, wheel: Path, tmp_path: Path) -> None:
     changed = tmp_path / wheel.name
     changed.write_bytes(wheel.read_bytes())
     with zipfile.ZipFile(changed, "a") as archive:
         archive.writestr(name, "Name: unheard-of\nVersion: 1\n")
-    with pytest.raises((LicenceError, ValueError)):
+    with pytest.raises(LicenceError, match=what):
+        document(changed)
+
+
+def test_a_wheel_that_describes_itself_twice_is_refused(wheel: Path, tmp_path: Path) -> None:
+    changed = tmp_path / wheel.name
+    changed.write_bytes(wheel.read_bytes())
+    with zipfile.ZipFile(changed, "a") as archive:
+        archive.writestr("x-1.dist-info/METADATA", "Name: unheard-of\nVersion: 1\n")
+    with pytest.raises(ContentsError, match="2 times"):
         document(changed)
 
 

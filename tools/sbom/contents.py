@@ -57,10 +57,12 @@ def of(path: Path) -> Contents:
                 files = {PurePosixPath(name): archive.read(name) for name in archive.namelist()}
         except (OSError, zipfile.BadZipFile) as error:
             raise ContentsError(f"{path} is not a wheel ({error})", "build it again") from error
-        (metadata,) = (
+        metadata = [
             data for name, data in files.items() if name.parts[0].endswith(".dist-info") and name.name == "METADATA"
-        )
-        fields = Parser().parsestr(metadata.decode())
+        ]
+        if len(metadata) != 1:
+            raise ContentsError(f"{path} says {len(metadata)} times what it is", "build it again")
+        fields = Parser().parsestr(metadata[0].decode())
         asked = [Requirement(line) for line in fields.get_all("Requires-Dist", [])]
         plain = tuple(canonicalize_name(need.name) for need in asked if "extra" not in str(need.marker))
         return _found("facelatch", fields["Version"], files.items(), plain)

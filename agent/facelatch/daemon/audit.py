@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 _JOURNAL = "/run/systemd/journal/socket"
 # A watcher that does not read loses the oldest events, not the agent its memory.
 _BACKLOG = 64
+# Room for a path and what to do about it; the words come from us, but paths and what a library says do not.
+_REASON_CHARACTERS = 500
 
 
 class MessageId(Enum):
@@ -112,6 +114,7 @@ class Audit:
             del self._watchers[queue]
 
     def _write(self, event: MessageId, peer: Peer, user: str | None, reason: str) -> None:
+        reason = _one_line(reason)
         message = f"{event.name} user={user or '-'} peer_uid={peer.uid} peer_pid={peer.pid}"
         if reason:
             message += f" reason={reason}"
@@ -138,6 +141,11 @@ def _printable(user: str | None) -> str | None:
     return "(not a name)"
 
 
+def _one_line(reason: str) -> str:
+    """Bound a reason, and make it fit for a log line, a journal field and a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in reason[:_REASON_CHARACTERS])
+
+
 def _offer(queue: asyncio.Queue[Happening], happening: Happening) -> None:
     if queue.full():
         queue.get_nowait()
@@ -146,7 +154,7 @@ def _offer(queue: asyncio.Queue[Happening], happening: Happening) -> None:
 
 def _to_journal(fields: dict[str, str]) -> bool:
     """Send an entry by the journal's native protocol; False where there is no journal."""
-    # A newline would begin another field; names and reasons hold none, and this keeps it so.
+    # A newline would begin another field; names and reasons hold none any more, and this keeps it so.
     lines = "".join(f"{name}={value.replace(chr(10), ' ')}\n" for name, value in fields.items())
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:

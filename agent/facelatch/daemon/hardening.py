@@ -63,10 +63,17 @@ def forget() -> None:
     """Free what a job has left behind, and overwrite what is kept of it for reuse; some thirty milliseconds.
 
     Whoever hangs up leaves an exception, and in its frames the key that was just found: circles, which Python frees
-    only now and then, and an idle agent never. Small arrays wait in NumPy, vectors that were multiplied in OpenBLAS.
+    only now and then, and an idle agent never. Small arrays wait in NumPy.
     """
     gc.collect()
     for size in range(1, _CACHED_BELOW):
         for buffer in [np.empty(size, dtype=np.uint8) for _ in range(_CACHED)]:
             buffer.fill(0)
+
+
+def overwrite_products() -> None:
+    """Overwrite the vectors that wait in OpenBLAS, which were multiplied. For when nobody else multiplies.
+
+    Of two that multiply at the same time each has a buffer of its own, and only the first of them would be met here.
+    """
     np.zeros((_SIDE, _SIDE)) @ np.zeros((_SIDE, _SIDE))

@@ -86,7 +86,8 @@ class Roster:
 
     def __iter__(self) -> Iterator[Record]:
         """Give every record, by user name."""
-        return iter([self._records[user] for user in sorted(self._records)])
+        # All at once: another thread may remove one between its name and its record.
+        return iter(sorted(self._records.values(), key=lambda record: record.header.user))
 
     def get(self, user: str) -> Record | None:
         """Give a user's record, or None."""

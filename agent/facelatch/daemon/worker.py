@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 from facelatch.camera import Camera, opened
-from facelatch.daemon.hardening import forget
+from facelatch.daemon.hardening import forget, overwrite_products
 from facelatch.errors import CameraError
 from facelatch.face.path import FacePath, Look
 
@@ -139,6 +139,7 @@ class Worker:
                 return job(Session(self, timeout, stop, report))
             finally:
                 report(None)
+                overwrite_products()  # here, where no other job multiplies; with presence there is always a next one
 
         running = loop.run_in_executor(self._thread, work)
         self._gives_way = running if gives_way else None
@@ -154,9 +155,15 @@ class Worker:
 
     def _finished(self, running: asyncio.Future[Report]) -> None:
         self._stop = self._gives_way = None
-        running.get_loop().call_later(_FORGET_S, forget)
+        running.get_loop().call_later(_FORGET_S, self._forget)
         if not running.cancelled():
             running.exception()  # whoever waited for it has it; asyncio need not warn when nobody did
+
+    def _forget(self) -> None:
+        forget()
+        # What was multiplied after the job, to join a look. One that runs would take another buffer because of this.
+        if not self.busy:
+            overwrite_products()
 
     def cancel(self, owner: int | None) -> None:
         """Stop the job that runs, if any; with an owner, only if it is theirs."""

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When the worker has forgotten what a job left behind; that it is gone then is for tests/system/test_forgetting.py."""
+
+from __future__ import annotations
+
+import threading
+from typing import cast
+
+import pytest
+
+from facelatch.camera import Camera
+from facelatch.daemon import worker as worker_module
+from facelatch.daemon.worker import Session, Worker
+from facelatch.face.path import FacePath
+from tests.agent import eventually, scenario
+
+
+def test_products_are_overwritten_when_no_job_multiplies_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    released = threading.Event()
+    monkeypatch.setattr(worker_module, "_FORGET_S", 0.0)
+    monkeypatch.setattr(worker_module, "forget", lambda: done.append("freed"))
+    monkeypatch.setattr(worker_module, "overwrite_products", lambda: done.append("overwritten"))
+
+    def job(session: Session[str]) -> str:
+        session.report("begun")
+        released.wait()
+        return "done"
+
+    async def steps() -> None:
+        worker = Worker(cast(Camera, None), cast(FacePath, None))
+        replies = worker.run(job, 600.0, 0)
+        assert await anext(replies) == "begun"
+        worker._forget()  # the turn of the job before it
+        assert done == ["freed"]  # and nothing is multiplied beside the job
+        released.set()
+        assert await anext(replies) == "done"
+        await replies.aclose()
+        await eventually(lambda: len(done) > 3)
+        worker.close()
+
+    scenario(steps())
+    assert done == ["freed", "overwritten", "freed", "overwritten"]
