@@ -98,6 +98,10 @@ class Worker:
         self.camera_fault = camera_fault
         self.steps = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facelatch-camera")
+        # Of its own: peers are answered meanwhile, and no job that follows at once puts it off.
+        self._sweeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facelatch-forget")
+        self._sweep: asyncio.TimerHandle | None = None
+        self._ended_since = False
         self._stop: threading.Event | None = None
         self._gives_way: asyncio.Future[Any] | None = None
         self._owner: int | None = None
@@ -155,15 +159,26 @@ class Worker:
 
     def _finished(self, running: asyncio.Future[Report]) -> None:
         self._stop = self._gives_way = None
-        running.get_loop().call_later(_FORGET_S, self._forget)
         if not running.cancelled():
             running.exception()  # whoever waited for it has it; asyncio need not warn when nobody did
+        self._ended_since = True
+        if self._sweep is None:
+            self._sweep_later(running.get_loop())
 
-    def _forget(self) -> None:
-        forget()
-        # What was multiplied after the job, to join a look. One that runs would take another buffer because of this.
-        if not self.busy:
-            overwrite_products()
+    def _sweep_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Overwrite what jobs left behind once whoever asked is gone: after each, but once a second at most."""
+
+        def sweep() -> None:
+            self._sweep = None
+            self._sweeper.submit(forget)
+            # What was multiplied after the job, to join a look. A running one would take another buffer because of this.
+            if not self.busy:
+                overwrite_products()
+            if self._ended_since:
+                self._sweep_later(loop)
+
+        self._ended_since = False
+        self._sweep = loop.call_later(_FORGET_S, sweep)
 
     def cancel(self, owner: int | None) -> None:
         """Stop the job that runs, if any; with an owner, only if it is theirs."""
@@ -174,3 +189,6 @@ class Worker:
         """Stop, and wait for the thread to end."""
         self.cancel(None)
         self._thread.shutdown(wait=True)
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._sweeper.shutdown(wait=True)

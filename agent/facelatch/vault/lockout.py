@@ -126,8 +126,8 @@ class Lockout:
 
     def wait(self, subject: str) -> Wait | None:
         """Say what an attempt of that subject (a record id, ``DEVICE`` or ``SPOOF``) must wait for, or None."""
-        with self._lock:
-            count = self._counts.get(subject)
+        # Without the lock, which is held while something is written: the counts are only ever exchanged as a whole.
+        count = self._counts.get(subject)
         if count is None:
             return None
         if subject not in _WAITS and count.failures >= MAX_FAILURES:
