@@ -171,7 +171,7 @@ class Worker:
         def sweep() -> None:
             self._sweep = None
             self._sweeper.submit(forget)
-            # What was multiplied after the job, to join a look. A running one would take another buffer because of this.
+            # What was multiplied after the job, to join a look; one that runs would take another buffer because of this.
             if not self.busy:
                 overwrite_products()
             if self._ended_since:
