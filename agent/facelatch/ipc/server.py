@@ -175,7 +175,8 @@ class Server:
     def _admit(self, connection: socket.socket) -> None:
         peer = Peer.of(connection)
         if not self._has_room_for(peer):
-            _log.info("peer %d (uid %d) refused: too many connections", peer.pid, peer.uid)
+            # Not louder: whoever knocks without end would drown the audit trail, which shares the journal's limit.
+            _log.debug("peer %d (uid %d) refused: too many connections", peer.pid, peer.uid)
             connection.close()
             return
         registry = VarlinkInterfaceRegistry()
