@@ -171,7 +171,7 @@ class Worker:
         def sweep() -> None:
             self._sweep = None
             self._sweeper.submit(forget)
-            # What was multiplied after the job, to join a look; one that runs would take another buffer because of this.
+            # What was multiplied after the job, to join a look; with one that runs, this would take another buffer.
             if not self.busy:
                 overwrite_products()
             if self._ended_since:
