@@ -57,6 +57,48 @@ def test_a_person_of_few_images_counts_like_one_of_many_in_what_people_differ_by
     assert np.allclose(np.abs(again.matrix), np.abs(fitted.matrix)), "people with a single image moved the directions"
 
 
+def uneven_population() -> tuple[np.ndarray, np.ndarray]:
+    """Few people, of one to five images each, so that every weight counts."""
+    who = np.repeat(np.arange(12), [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 2, 2])
+    return RNG.normal(size=(12, 3))[who] * 3 + RNG.normal(size=(len(who), 3)) + 2.0, who
+
+
+def test_the_within_person_covariance_is_mixed_and_shrunk_as_the_formula_says() -> None:
+    x, who = uneven_population()
+    changes, share, shrinkage = np.diag([4.0, 1.0, 0.25]) + 0.1, 0.3, 0.2
+    deviations = x - np.stack([x[who == p].mean(axis=0) for p in who])
+    own = deviations.T @ deviations / (len(x) - 12)
+    mixed = 0.7 * own + 0.3 * changes
+    within = 0.8 * mixed + 0.2 * np.trace(mixed) / 3 * np.eye(3)
+    fitted = population.fit(x, who, 3, shrinkage, changes=changes, share=share)
+    assert np.allclose(fitted.matrix @ within @ fitted.matrix.T, np.eye(3))
+    # Without changes a share has nothing to be of.
+    alone = population.fit(x, who, 3, 0.0, share=share)
+    assert np.allclose(alone.matrix @ own @ alone.matrix.T, np.eye(3))
+
+
+def test_directions_are_those_in_which_two_images_of_a_person_agree() -> None:
+    x, who = uneven_population()
+    several = [x[who == p] for p in range(12) if (who == p).sum() > 1]
+    centre = np.mean([images.mean(axis=0) for images in several], axis=0)
+    pairs = [
+        np.mean([np.outer(a, b) for i, a in enumerate(own) for j, b in enumerate(own) if i != j], axis=0)
+        for own in (images - centre for images in several)
+    ]
+    fitted = population.fit(x, who, 3, 0.0)
+    between = fitted.matrix @ np.mean(pairs, axis=0) @ fitted.matrix.T
+    assert np.allclose(between, np.diag(np.diag(between)))
+    assert list(np.diag(between)) == sorted(np.diag(between), reverse=True)
+
+
+def test_the_mean_is_that_of_people_and_lies_at_the_origin() -> None:
+    x, who = uneven_population()
+    fitted = population.fit(x, who, 2, 0.1)
+    assert np.allclose(fitted.mean, np.mean([x[who == p].mean(axis=0) for p in range(12)], axis=0))
+    assert np.allclose(fitted(fitted.mean), 0)
+    assert np.allclose(fitted(x), (x - fitted.mean) @ fitted.matrix.T)
+
+
 def test_what_an_attempt_lets_expect_is_nearer_to_the_enrolment_than_the_attempt_itself() -> None:
     spread = np.array([5.0, 3.0, 2.0, 1.0, 0.5])
     person = RNG.normal(size=(20_000, 5)) * spread

@@ -120,3 +120,11 @@ def test_a_look_that_is_not_well_inside_moves_nothing(part: float) -> None:
 )
 def test_when_a_step_is_due(history: History, now: int, expected: bool) -> None:
     assert refresh.due(history, now) is expected
+
+
+@pytest.mark.parametrize("name", ["standard", "strict"])
+def test_what_is_promised_of_refreshes(name: str) -> None:
+    """The README: once a day, eight times at most. docs/crypto.md: a quarter of the way, and a path under 5.5."""
+    p = parameters.read(name)
+    assert (refresh.INTERVAL_USEC, refresh.MAX_STEPS, refresh.WEIGHT) == (86_400_000_000, 8, 0.25)
+    assert refresh.MAX_STEPS * (refresh.MAX_STEP + np.sqrt(p.k) / 2 / p.scale) < 5.5

@@ -32,6 +32,7 @@ def test_products_are_overwritten_when_no_job_multiplies_beside_it(monkeypatch: 
         replies = worker.run(job, 600.0, 0)
         assert await anext(replies) == "begun"
         worker._forget()  # the turn of the job before it
+        await eventually(lambda: done == ["freed"])
         assert done == ["freed"]  # and nothing is multiplied beside the job
         released.set()
         assert await anext(replies) == "done"
@@ -40,4 +41,27 @@ def test_products_are_overwritten_when_no_job_multiplies_beside_it(monkeypatch: 
         worker.close()
 
     scenario(steps())
-    assert done == ["freed", "overwritten", "freed", "overwritten"]
+    assert sorted(done) == ["freed", "freed", "overwritten", "overwritten"]
+
+
+def test_jobs_that_follow_at_once_are_forgotten_together_and_the_last_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[str] = []
+    monkeypatch.setattr(worker_module, "_FORGET_S", 3600.0)
+    monkeypatch.setattr(worker_module, "forget", lambda: swept.append("swept"))
+
+    async def steps() -> None:
+        worker = Worker(cast(Camera, None), cast(FacePath, None))
+        first = None
+        for _ in range(20):
+            async for _ in worker.run(lambda _: "done", 600.0, 0):
+                pass
+            first = first or worker._sweep
+            assert worker._sweep is first is not None
+        worker._forget()  # its time has come: an hour has passed
+        assert worker._sweep is not None, "nobody sees to the jobs that ended since the first"
+        worker._forget()
+        assert worker._sweep is None
+        worker.close()
+
+    scenario(steps())
+    assert swept == ["swept", "swept"]

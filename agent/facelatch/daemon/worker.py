@@ -163,22 +163,21 @@ class Worker:
             running.exception()  # whoever waited for it has it; asyncio need not warn when nobody did
         self._ended_since = True
         if self._sweep is None:
-            self._sweep_later(running.get_loop())
+            self._forget_later()
 
-    def _sweep_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Overwrite what jobs left behind once whoever asked is gone: after each, but once a second at most."""
-
-        def sweep() -> None:
-            self._sweep = None
-            self._sweeper.submit(forget)
-            # What was multiplied after the job, to join a look; with one that runs, this would take another buffer.
-            if not self.busy:
-                overwrite_products()
-            if self._ended_since:
-                self._sweep_later(loop)
-
+    def _forget_later(self) -> None:
         self._ended_since = False
-        self._sweep = loop.call_later(_FORGET_S, sweep)
+        self._sweep = asyncio.get_running_loop().call_later(_FORGET_S, self._forget)
+
+    def _forget(self) -> None:
+        """Overwrite what jobs left behind, now that whoever asked is gone: after each, but once a second at most."""
+        self._sweep = None
+        self._sweeper.submit(forget)
+        # What was multiplied after the job, to join a look. One that runs would take another buffer because of this.
+        if not self.busy:
+            overwrite_products()
+        if self._ended_since:
+            self._forget_later()
 
     def cancel(self, owner: int | None) -> None:
         """Stop the job that runs, if any; with an owner, only if it is theirs."""

@@ -21,7 +21,7 @@ from facelatch.l2fe.rotation import rotation
 WEIGHT = 0.25
 # Longest step, in within-person deviations: one odd look moves a sketch little.
 MAX_STEP = 0.5
-# Steps since an enrolment that another factor authorised: with MAX_STEP, and rounding, a path of under 5.4 deviations.
+# Steps since an enrolment that another factor authorised: with MAX_STEP, and rounding, a path of under 5.5 deviations.
 MAX_STEPS = 8
 # Only looks this far inside the accept radius move anything: at the edge stands whoever poisons a template.
 WELL_INSIDE = 0.8
