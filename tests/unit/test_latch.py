@@ -90,6 +90,11 @@ async def closed(latch: CommandLatch) -> None:
         await asyncio.sleep(0.01)
 
 
+def programs() -> set[str]:
+    """What runs that this process has started."""
+    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
 def shell(text: str, *arguments: object) -> list[str]:
     return ["/bin/sh", "-c", text, "latch", *map(str, arguments)]
 
@@ -110,15 +115,21 @@ def test_a_program_is_ended_after_the_pulse_and_the_other_locks(tmp_path: Path) 
     scenario(steps)
 
 
-def test_release_does_not_wait_for_the_pulse(tmp_path: Path) -> None:
+@pytest.mark.parametrize("waits", [False, True], ids=["at-once", "later"])
+def test_release_does_not_wait_for_the_pulse(waits: bool, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     latch = CommandLatch(["/bin/sleep", "600"], shell('echo > "$1"', locked), 600)
+    before = programs()
 
     async def steps() -> None:
         await latch.open()
+        assert len(programs() - before) == 1
+        if waits:
+            await asyncio.sleep(0.01)
         await latch.release()
         assert not latch.is_open()
         assert locked.exists()
+        assert programs() <= before, "it is open still"
 
     scenario(steps)
 

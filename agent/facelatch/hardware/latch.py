@@ -147,6 +147,7 @@ class CommandLatch:
         self._pulse = pulse
         self._open = False
         self._fault: LatchError | None = None
+        self._running: asyncio.subprocess.Process | None = None
         self._ending: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
@@ -158,7 +159,7 @@ class CommandLatch:
         Raises:
             LatchError: it cannot be started.
         """
-        running = await _start(self._command)
+        self._running = running = await _start(self._command)
         self._open, self._fault = True, None
         self._ending = asyncio.create_task(self._end(running))
 
@@ -178,9 +179,11 @@ class CommandLatch:
         Raises:
             LatchError: that one fails, or does not end.
         """
-        if self._ending is not None:
+        if self._ending is not None and self._running is not None:
             self._ending.cancel()
             await asyncio.wait([self._ending])
+            # Cancelled before its first step, the task has ended nothing.
+            await _killed(self._running)
         await self._lock()
         self._open = False
 
