@@ -171,6 +171,23 @@ def test_a_box_made_for_another_purpose_is_refused() -> None:
         secret_box.unseal(seal(full[:-1] + b"\1"), S, "anna", "keyring")
 
 
+@pytest.mark.parametrize(
+    ("size", "secret"),
+    [
+        (BOX_BYTES - 48, b""),
+        (BOX_BYTES - 48 + 4097, b"s" * 4097),
+        (BOX_BYTES - 48 - 1, SECRET),
+        (BOX_BYTES - 48 + 1, SECRET),
+    ],
+    ids=["empty", "too-long", "small-box", "large-box"],
+)
+def test_a_whole_box_of_a_size_that_sealing_never_gives_is_refused(size: int, secret: bytes) -> None:
+    """Whoever has the public key, and the device's, can make one."""
+    plain = padded.pack(size, b"facelatch-seal-v1", b"anna", b"keyring", secret)
+    with pytest.raises(SecretCorruptError):
+        secret_box.unseal(SealedBox(sealing_key(S).public_key).encrypt(plain), S, "anna", "keyring")
+
+
 def test_an_error_shows_nothing_of_the_secret() -> None:
     for shown in (repr(ENTRY), repr(replace(ENTRY, name="x"))):
         assert "box" not in shown
