@@ -25,11 +25,14 @@ MEMORY_GROWTH = 2**20
 SETTLES = 0.2
 """Share of the cycles after which it has settled; those before are not judged."""
 
+RESTS_S = 3.0
+"""After a cycle: the agent frees what a job has left behind a second later, and until then it looks like growth."""
+
 FEWEST = 10
 _SHOWN_EVERY = 10
 
 
-async def cycle(agent: Agent) -> Usage:
+async def cycle(agent: Agent, rests: float = RESTS_S) -> Usage:
     """Do once what an agent does: enrol, recognise, refuse, be cancelled, be hung up on, remove; look at it at rest."""
     async with agent.connect() as client, agent.connect() as other:
         agent.show("anna")
@@ -54,8 +57,7 @@ async def cycle(agent: Agent) -> Usage:
         assert (await status.GetStatus())["users"] == 1
         assert len((await client.ListUsers())["users"]) == 1
         await client.RemoveUser(user="anna")
-    # The agent notices a hang-up a moment later.
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(rests)
     return usage(agent.process.pid)
 
 

@@ -27,11 +27,13 @@ LEAKY = (
 )
 _SETTLES = 3
 _CYCLES = 6
+# Long enough for a hang-up to be noticed. What comes and goes besides is less than is allowed here.
+_RESTS_S = 0.2
 
 
 def _soaked(scenes: Path, program: tuple[str, ...]) -> list[Usage]:
     async def cycles() -> list[Usage]:
-        return [await cycle(agent) for _ in range(_SETTLES + _CYCLES)][_SETTLES:]
+        return [await cycle(agent, _RESTS_S) for _ in range(_SETTLES + _CYCLES)][_SETTLES:]
 
     with agent_in_temporary_directory(scenes, program) as agent:
         agent.start()
