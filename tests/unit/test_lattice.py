@@ -33,6 +33,8 @@ def test_a_degenerate_basis_holds_nothing() -> None:
     basis[3] = basis[0] + basis[1]
     assert not Lattice(basis, 1, 16).is_whole_modulo()
     assert not Lattice(10**4 * basis + np.eye(4, dtype=np.int64), 1, 16).is_whole_modulo()
+    # All whole points are in it, but products with its inverse are beyond what is counted exactly.
+    assert not Lattice(np.array([[1, 2**45], [0, 1]]), 1, 16).is_whole_modulo()
 
 
 def test_points_drawn_are_of_the_lattice_and_all_alike() -> None:
