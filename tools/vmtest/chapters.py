@@ -92,7 +92,7 @@ def locks_its_memory(story: Story) -> str:
     agent, other = (_locked(story, unit) for unit in (SERVICE, "systemd-journald.service"))
     require(other == 0, "what is counted here is locked in any program")
     require(agent > 0, "nothing is locked")
-    return f"{agent / 1000:.0f} MB"
+    return f"{agent / 1000:.0f} MB of addresses, each page as it is used"
 
 
 def refuses(story: Story) -> None:
