@@ -108,6 +108,4 @@ def _clock(decode: Decoder, k: int, side: float) -> float:
     """Milliseconds for one target anywhere, and the radius beyond which nearly every target has several points."""
     target = timing.targets(1, k, side, genuine=False)
     radius = math.sqrt(k / (2 * math.pi * math.e)) * side
-    taken = clock.repeat(lambda: decode(target, radius, MAX_CANDIDATES), _REPEATS).busy
-    assert taken is not None
-    return taken
+    return clock.busy(lambda: decode(target, radius, MAX_CANDIDATES), _REPEATS)

@@ -71,6 +71,11 @@ def repeat(call: Callable[[], object], repeats: int = 25) -> Times:
     return turns({"": call}, repeats)[""]
 
 
+def busy(call: Callable[[], object], repeats: int) -> float:
+    """Return a call's median milliseconds of processor time, after one that warms up."""
+    return float(np.median(repeat(call, repeats).processor))
+
+
 def turns(calls: Mapping[str, Callable[[], object]], repeats: int = 25) -> dict[str, Times]:
     """Time calls that take turns, after a round that warms up."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}

@@ -107,7 +107,7 @@ def _users(advance: Callable[[], None]) -> dict[str, dict[int, float]]:
         grown[name] = {}
         for users in USERS:
             call = stages.decode(parameters.read(name), users)
-            grown[name][users] = _busy(call, _REPEATS if users < _MANY else _FEW)
+            grown[name][users] = clock.busy(call, _REPEATS if users < _MANY else _FEW)
             advance()
     return grown
 
@@ -117,7 +117,7 @@ def _frames(advance: Callable[[], None]) -> dict[str, float]:
     grown = {}
     for width, height in FRAMES:
         larger = enlarged(frame, width, height)
-        grown[f"{width} x {height}"] = _busy(lambda larger=larger: path.look(larger), _REPEATS)  # type: ignore[misc]
+        grown[f"{width} x {height}"] = clock.busy(lambda larger=larger: path.look(larger), _REPEATS)  # type: ignore[misc]
         advance()
     return grown
 
@@ -140,9 +140,3 @@ def enlarged(frame: Image, width: int, height: int) -> Image:
     resized = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
     side = (width - resized.shape[1]) // 2
     return np.asarray(cv2.copyMakeBorder(resized, 0, 0, side, side, cv2.BORDER_REPLICATE), dtype=np.uint8)
-
-
-def _busy(call: Callable[[], object], repeats: int) -> float:
-    taken = clock.repeat(call, repeats).busy
-    assert taken is not None
-    return taken

@@ -59,7 +59,7 @@ def render(found: Growth) -> str:
         if part
     )
     lacking = "".join(f'<p class="warn">{escape(part)}: {escape(why)}</p>' for part, why in found.missing.items())
-    listed = "".join(f"<section>{_html(table)}</section>" for table in tables(found))
+    listed = "".join(f"<section>{table.html()}</section>" for table in tables(found))
     head = (
         '<h1>How the cost grows</h1><p class="soft">One core and one thread, but where threads are compared. '
         "Processor time, which other work on the machine touches little; it belongs to this machine.</p>"
@@ -176,9 +176,3 @@ def _powers(label: str, low: float, high: float) -> Axis:
 
 def _up(label: str, high: float) -> Axis:
     return linear(label, 0, high * 1.1)
-
-
-def _html(table: Table) -> str:
-    head = "".join(f"<th>{escape(column)}" for column in table.columns)
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}' for cell in row)}" for row in table.rows)
-    return f'<p class="soft">{escape(table.title)}</p><table><tr>{head}{rows}</table>'

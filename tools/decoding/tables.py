@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables as Markdown and as JSON."""
+"""Tables as Markdown and as HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TypeVar
 
 import click
@@ -30,6 +31,12 @@ class Table:
         """Return it as Markdown."""
         lines = [self.columns, ["---"] * len(self.columns), *self.rows]
         return "\n".join([self.title, "", *("| " + " | ".join(line) + " |" for line in lines), ""])
+
+    def html(self) -> str:
+        """Return it as HTML."""
+        head = "".join(f"<th>{escape(column)}" for column in self.columns)
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}' for cell in row)}" for row in self.rows)
+        return f'<p class="soft">{escape(self.title)}</p><table><tr>{head}{rows}</table>'
 
 
 def watched(items: Sequence[Item], label: str) -> Iterator[Item]:

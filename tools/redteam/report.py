@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from html import escape
 
 from tools import page
-from tools.decoding.tables import Table
 from tools.redteam.part import Job, Outcome
 
 
@@ -29,11 +28,5 @@ def _part(name: str, outcome: Outcome) -> str:
         for control in outcome.controls
     )
     weakened = f"<p>Weakened on purpose:</p><ul>{controls}</ul>" if controls else ""
-    tables = "".join(map(_table, outcome.tables))
+    tables = "".join(table.html() for table in outcome.tables)
     return f"<section><h2>{escape(name)}</h2>{said}{''.join(outcome.pictures)}{tables}{weakened}</section>"
-
-
-def _table(table: Table) -> str:
-    head = "".join(f"<th>{escape(column)}" for column in table.columns)
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}' for cell in row)}" for row in table.rows)
-    return f'<p class="soft">{escape(table.title)}</p><table><tr>{head}{rows}</table>'
