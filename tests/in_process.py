@@ -34,6 +34,7 @@ from facelatch.daemon.worker import Worker
 from facelatch.errors import CameraError, CameraFault
 from facelatch.face.path import FacePath, Look
 from facelatch.hardware.indicator import DARK, Pattern
+from facelatch.ipc.limits import Limits
 from facelatch.ipc.peer import Peer
 from facelatch.ipc.server import Server
 from facelatch.l2fe.extractor import Extractor
@@ -51,6 +52,9 @@ KEY = HostFileKey(bytes(range(32)))
 ROOT = Peer(pid=1, uid=0, gid=0, groups=frozenset({0}))
 STRANGER = Peer(pid=2, uid=4_000_000_000, gid=4_000_000_000, groups=frozenset({4_000_000_000}))
 """A user that no system has."""
+
+UNHURRIED = Limits(turns_per_second=1e9)
+"""Whoever runs the tests is no user that has to be slowed down; root never is."""
 
 UNPLUGGED = CameraError(CameraFault.UNPLUGGED, "the camera is unplugged", "plug it in")
 
@@ -183,7 +187,7 @@ class House:
 
     def server(self, peer: Peer = ROOT, watcher: Peer = ROOT) -> Server:
         """Make its server, which takes everyone for ``peer``, and for ``watcher`` where they ask for the status."""
-        return Server(lambda _: [AgentService(self.agent, peer), StatusService(self.agent, watcher)])
+        return Server(lambda _: [AgentService(self.agent, peer), StatusService(self.agent, watcher)], UNHURRIED)
 
     def close(self) -> None:
         """End its thread and let go of its directory."""

@@ -7,13 +7,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from asyncvarlink import FileDescriptor, VarlinkInterface
 
+from facelatch.ipc import server as server_module
 from facelatch.ipc.interface import (
     AgentInterface,
     EnrollReply,
@@ -255,3 +258,18 @@ async def assert_served(path: Path) -> None:
     async with connected(path) as peer:
         await peer.send(LIST)
         assert "users" in (await peer.receive())["parameters"]
+
+
+@contextmanager
+def everybody_is(monkeypatch: pytest.MonkeyPatch, uids: list[int]) -> Iterator[None]:
+    """Let the peers that connect have these user ids, in this order."""
+    coming = iter(uids)
+
+    class ScriptedPeer:
+        @staticmethod
+        def of(_: socket.socket) -> Peer:
+            return Peer(pid=1, uid=next(coming), gid=0, groups=frozenset())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server_module, "Peer", ScriptedPeer)
+        yield

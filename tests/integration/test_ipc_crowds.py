@@ -6,8 +6,7 @@ import errno
 import os
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from tests.ipc_peers import (
     RawPeer,
     assert_served,
     connected,
+    everybody_is,
     memory,
     open_descriptors,
     request,
@@ -36,21 +36,6 @@ from tests.ipc_peers import (
 )
 
 # Crowding
-
-
-@contextmanager
-def everybody_is(monkeypatch: pytest.MonkeyPatch, uids: list[int]) -> Iterator[None]:
-    """Let the peers that connect have these user ids, in this order."""
-    coming = iter(uids)
-
-    class ScriptedPeer:
-        @staticmethod
-        def of(_: socket.socket) -> Peer:
-            return Peer(pid=1, uid=next(coming), gid=0, groups=frozenset())
-
-    with monkeypatch.context() as patch:
-        patch.setattr(server_module, "Peer", ScriptedPeer)
-        yield
 
 
 async def crowd(stack: AsyncExitStack, path: Path, count: int) -> list[RawPeer | None]:
@@ -219,7 +204,7 @@ def test_a_peer_that_writes_without_pause_is_not_read_without_end() -> None:
     endless = EndlessSocket(fileno=ours.detach())
 
     async def scenario() -> None:
-        connection = Connection(endless, Peer.of(theirs), VarlinkInterfaceRegistry(), Limits())
+        connection = Connection(endless, Peer.of(theirs), VarlinkInterfaceRegistry(), Limits(), None)
         theirs.send(b"a")
         await connection.finished()
 

@@ -63,8 +63,22 @@ async def flooding(peer: RawPeer, call: bytes) -> None:
         await peer.send(call * _FLOOD)
 
 
+async def eager(peer: RawPeer, call: bytes) -> None:
+    """Ask, and ask again as soon as there is an answer, as is allowed."""
+    while True:
+        await peer.send(call)
+        await peer.receive()
+
+
+async def crumbling(peer: RawPeer, _: bytes) -> None:
+    """Send a request that never ends, byte by byte, as fast as it goes."""
+    while True:
+        await peer.send(b"a")
+        await asyncio.sleep(0)
+
+
 KINDS: dict[str, Callable[[RawPeer, bytes], Awaitable[None]]] = {
-    kind.__name__: kind for kind in (slow_loris, half_open, silent, deaf, oversized, flooding)
+    kind.__name__: kind for kind in (slow_loris, half_open, silent, deaf, oversized, flooding, eager, crumbling)
 }
 
 AT_ONCE = ("half_open", "oversized", "flooding")
@@ -73,7 +87,7 @@ AT_ONCE = ("half_open", "oversized", "flooding")
 
 async def _again(kind: str, path: Path, call: bytes, uid: int, cuts: Counter[str]) -> None:
     while True:
-        with suppress(OSError):
+        with suppress(OSError, EOFError):
             async with place(path, uid) as peer:
                 await KINDS[kind](peer, call)
         cuts[kind] += 1

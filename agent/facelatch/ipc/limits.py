@@ -19,6 +19,13 @@ class Limits:
     # Places nobody but root may take: whatever the users do, PAM and the administrator still get in.
     connections_kept_for_root: int = 16
 
+    # Of one user, on all connections to one socket together: a connection is a turn, and so is each piece read from
+    # one, as a request mostly is. The command line takes about 17 a second at its fastest; a request costs about a
+    # millisecond, so one user gets a few hundredths of a core. Whoever wants more is read more slowly, and not let in.
+    turns_per_second: float = 25.0
+    # Enough to open all places of a user and ask several times on each, after a rest of four seconds.
+    turns_at_once: int = 100
+
     # The contract's bound, in both directions, without the closing NUL. A sealed secret travels by descriptor.
     message_bytes: int = 64 * 1024
     # A message comes in one piece; whoever needs longer than this for one holds a buffer, not a conversation.

@@ -22,6 +22,7 @@ from asyncvarlink import (
 from asyncvarlink.serviceinterface import VarlinkServiceInterface
 
 from facelatch import __version__
+from facelatch.ipc.allowance import Allowance
 from facelatch.ipc.dispatch import Dispatch, parse_call
 from facelatch.ipc.limits import ROOT_UID, Limits
 from facelatch.ipc.listener import Listener
@@ -42,9 +43,20 @@ _DEFAULT_LIMITS = Limits()
 _ACCEPT_PAUSE_SECONDS = 1.0
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
+# A full allowance is as good as a new one. With more of them than users come at a time, those are dropped.
+_ALLOWANCES_KEPT = 256
+
 
 class Connection(WireProtocol):
-    """One peer's connection: requests are run one after the other, by a task that ends with the connection."""
+    """One peer's connection: requests are run one after the other, by a task that ends with the connection.
+
+    Args:
+        connection: its socket.
+        peer: who is at the other end.
+        registry: what it may call.
+        limits: what it may ask for.
+        allowance: of its user, from which what is read is paid; None for no end of it.
+    """
 
     def __init__(
         self,
@@ -52,8 +64,10 @@ class Connection(WireProtocol):
         peer: Peer,
         registry: VarlinkInterfaceRegistry,
         limits: Limits,
+        allowance: Allowance | None,
     ) -> None:
         self.peer = peer
+        self._allowance = allowance
         self._registry = registry
         self._waiting: deque[tuple[bytes, FileDescriptorArray | None]] = deque()
         self._pending = 0
@@ -65,6 +79,10 @@ class Connection(WireProtocol):
         await self.wait_closed()
         if self._worker is not None:
             await asyncio.wait([self._worker])
+
+    def spend(self) -> float:
+        """Pay for a piece that was read."""
+        return 0.0 if self._allowance is None else self._allowance.spend()
 
     def message(self, message: bytes, fds: FileDescriptorArray | None) -> None:
         """Queue a request. It stays in bytes until its turn comes: parsed JSON takes many times as much."""
@@ -111,6 +129,7 @@ class Server:
         self._limits = limits
         self._listeners: list[Listener] = []
         self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._allowances: dict[int, Allowance] = {}
 
     @property
     def connections(self) -> frozenset[Connection]:
@@ -174,7 +193,8 @@ class Server:
 
     def _admit(self, connection: socket.socket) -> None:
         peer = Peer.of(connection)
-        if not self._has_room_for(peer):
+        allowance = self._allowance(peer)
+        if (allowance is not None and not allowance.spend_if_any()) or not self._has_room_for(peer):
             # Not louder: whoever knocks without end would drown the audit trail, which shares the journal's limit.
             _log.debug("peer %d (uid %d) refused: too many connections", peer.pid, peer.uid)
             connection.close()
@@ -183,8 +203,22 @@ class Server:
         registry.register_interface(VarlinkServiceInterface(_VENDOR, _PRODUCT, __version__, _URL, registry))
         for interface in self._make_interfaces(peer):
             registry.register_interface(interface)
-        admitted = Connection(connection, peer, registry, self._limits)
+        admitted = Connection(connection, peer, registry, self._limits, allowance)
         self._connections[admitted] = asyncio.get_running_loop().create_task(self._watch(admitted))
+
+    def _allowance(self, peer: Peer) -> Allowance | None:
+        """Look up what a peer's user has left; root, who could stop the agent, is not counted."""
+        if peer.uid == ROOT_UID:
+            return None
+        if peer.uid not in self._allowances:
+            if len(self._allowances) >= _ALLOWANCES_KEPT:
+                here = {connection.peer.uid for connection in self._connections}
+                self._allowances = {
+                    uid: kept for uid, kept in self._allowances.items() if uid in here or not kept.is_full
+                }
+            clock = asyncio.get_running_loop().time
+            self._allowances[peer.uid] = Allowance(self._limits.turns_per_second, self._limits.turns_at_once, clock)
+        return self._allowances[peer.uid]
 
     def _has_room_for(self, peer: Peer) -> bool:
         if len(self._connections) >= self._limits.connections:

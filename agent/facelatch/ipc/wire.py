@@ -57,6 +57,10 @@ def encode(message: JsonObject) -> bytes:
 class _Transport(VarlinkTransport):
     MAX_RECV_FDS = _RECEIVED_FDS
 
+    def _sock_receive_fds(self, size: int) -> int:
+        """Read nothing while paused: as it comes, it reads on until it would block, and only then takes notice."""
+        return 0 if self._paused else super()._sock_receive_fds(size)
+
 
 class WireProtocol(VarlinkBaseProtocol):
     """One end of one connection. It owns the socket, and reads until the other end hangs up.
@@ -81,6 +85,10 @@ class WireProtocol(VarlinkBaseProtocol):
     def gone(self, reason: str) -> None:
         """Clean up; called once, and no message follows."""
         raise NotImplementedError
+
+    def spend(self) -> float:
+        """Account for a piece that was read; return for how many seconds no other is to be, 0 for no rest at all."""
+        return 0.0
 
     async def send(self, message: JsonObject, fds: FileDescriptorArray) -> None:
         """Send a message and wait until the kernel has taken it, so that nothing piles up here.
@@ -133,6 +141,9 @@ class WireProtocol(VarlinkBaseProtocol):
         """Collect a message; each piece ends at a NUL or holds none."""
         if self._closed:
             return
+        if (rest := self.spend()) > 0:
+            self._transport.pause_reading()
+            self._loop.call_later(rest, self._transport.resume_reading)
         if fds:
             if self._partial_fds is not None:
                 self.abort("sent descriptors twice in one message")
