@@ -7,6 +7,7 @@ lockouts go by, and the cost of a guess. All else is the product's.
 
 from __future__ import annotations
 
+import pwd
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ import numpy as np
 
 from facelatch import parameters
 from facelatch.camera import Frame
-from facelatch.config import Config, EnrollConfig, VerifyConfig
+from facelatch.config import Config, EnrollConfig, PolicyConfig, VerifyConfig
 from facelatch.daemon import worker as worker_module
 from facelatch.daemon.agent import Agent
 from facelatch.daemon.audit import Audit
@@ -44,6 +45,7 @@ from facelatch.vault.key_ring import KeyRing
 from facelatch.vault.lockout import Lockout
 from facelatch.vault.secrets import Secrets
 from facelatch.vault.store import Store
+from tests.agent import NOBODY
 
 CHEAP = replace(parameters.read("standard"), argon2id=Argon2idCost(passes=1, memory_kib=8))
 """The shipped parameter set, but for the cost of a guess."""
@@ -52,6 +54,9 @@ KEY = HostFileKey(bytes(range(32)))
 ROOT = Peer(pid=1, uid=0, gid=0, groups=frozenset({0}))
 STRANGER = Peer(pid=2, uid=4_000_000_000, gid=4_000_000_000, groups=frozenset({4_000_000_000}))
 """A user that no system has."""
+
+STEWARD = Peer(pid=3, uid=NOBODY, gid=NOBODY, groups=frozenset({NOBODY}))
+"""An administrator: may do all that root may, but does not come first."""
 
 UNHURRIED = Limits(turns_per_second=1e9)
 """Whoever runs the tests is no user that has to be slowed down; root never is."""
@@ -166,6 +171,7 @@ class House:
             enroll=EnrollConfig(frames=6, seconds=0.001),
             verify=VerifyConfig(no_match_after=0),
             audiences={"door": []},
+            policy=PolicyConfig(administrators=[pwd.getpwuid(NOBODY).pw_name]),
         )
         ring = KeyRing(KEY)
         signals = Signals(self.light, config.enroll.frames)

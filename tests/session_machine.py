@@ -25,7 +25,7 @@ from facelatch.daemon.signals import RESULTS
 from facelatch.hardware.indicator import DARK
 from facelatch.l2fe.extractor import Extractor
 from facelatch.vault.lockout import DEVICE, MAX_FAILURES, delay
-from tests.in_process import CHEAP, UNPLUGGED, House, VirtualClock, going_by
+from tests.in_process import CHEAP, STEWARD, UNPLUGGED, House, VirtualClock, going_by
 from tests.session_cast import FACES, LOOKS, LOOKS_EACH, NAMES, NOBODY, Request, face
 
 GUARD_SECONDS = 60.0
@@ -61,7 +61,7 @@ class Sessions(RuleBasedStateMachine):
 
     def start(self) -> None:
         self.house = House(self.directory, LOOKS, self.clock, self.extractor)
-        self.server = self.house.server()
+        self.server = self.house.server(STEWARD)  # root would be waited for (test_precedence)
 
     def stop(self) -> None:
         self.hang_up()

@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import grp
 import os
 import pwd
 import signal
+import socket
 from collections.abc import Iterator
 
 import pytest
 
 from facelatch.hardware.indicator import DARK, DONE, LOCKED_OUT, REFUSED
 from facelatch.vault.lockout import FREE_FAILURES
-from tests.agent import NOBODY, Agent, camera_is_free, scenario
+from tests.agent import NOBODY, Agent, camera, camera_is_free, scenario
 from tests.hardware import Bench, told, wait, wired
+from tests.ipc_peers import AGENT, RawPeer, request
+from tests.load.places import acting_as
 
 HOLD = 6.0
 RESET = 25.0
@@ -327,6 +331,37 @@ def test_the_socket_opens_it_for_those_named_alone(agent_with_anna: Agent, bench
         assert "you may not open latch" in answer.stderr
         told(agent, "refused")
         assert bench.pulses == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_who_asks_without_pause_does_not_keep_the_button_from_the_camera(agent_with_anna: Agent, bench: Bench) -> None:
+    """A member of the group has the camera, and asks again at once whenever it is over, until the door has opened."""
+    agent = agent_with_anna
+
+    async def steps() -> None:
+        with acting_as(NOBODY):
+            member = socket.socket(socket.AF_UNIX)
+            member.connect(str(agent.runtime / "agent.sock"))
+        reader, writer = await asyncio.open_unix_connection(sock=member)
+        peer = RawPeer(reader, writer)
+        ends: list[str] = []
+        await peer.send(request(f"{AGENT}.Verify", timeout_ms=300))
+        while await camera(agent) != "in_use":
+            pass
+        agent.show("anna")
+        bench.touch()
+        while not bench.pulses and len(ends) < 100:
+            reply = await peer.receive()
+            ends.append(reply.get("error", "").rpartition(".")[2])
+            await peer.send(request(f"{AGENT}.Verify", timeout_ms=300))
+        writer.transport.abort()
+        assert ends[:2] == ["Timeout", "Busy"]
+
+    agent.configure("policy", group=grp.getgrgid(NOBODY).gr_name)
+    start_armed(agent)
+    agent.show("nobody")
+    scenario(steps())
+    bench.pulsed()
 
 
 def test_a_latch_that_is_missing_is_named(agent_with_anna: Agent, bench: Bench) -> None:

@@ -57,6 +57,10 @@ class ButtonRights(Policy):
         """Grant no signatures."""
         return False
 
+    def comes_first(self, peer: Peer) -> bool:  # noqa: ARG002 - as above
+        """Say yes: whoever stands at the door does."""
+        return True
+
     def is_administrator(self, peer: Peer) -> bool:  # noqa: ARG002 - as above
         """Say no, even where the agent runs as root."""
         return False

@@ -62,6 +62,10 @@ class Policy:
             return False
         return peer.uid == _ROOT or login_name(peer.uid) in self._config.audiences[audience]
 
+    def comes_first(self, peer: Peer) -> bool:
+        """Tell whether a peer is next for the camera whoever else asks: root, by whom logins ask."""
+        return peer.uid == _ROOT
+
     def may_know(self, peer: Peer, user: str) -> bool:
         """Tell whether a peer may learn that a name is not enrolled: administrators, and people of themselves."""
         return self.is_administrator(peer) or user == login_name(peer.uid)

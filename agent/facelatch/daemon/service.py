@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import TypeVar
 
 from asyncvarlink import FileDescriptor
 
@@ -21,31 +20,27 @@ from facelatch.daemon.attempts import (
     EnrollReport,
     Looked,
     Match,
-    NoMatch,
     OtherPose,
     Refused,
     Retry,
     Spoof,
     Underway,
-    VerifyReport,
 )
 from facelatch.daemon.audit import MessageId
-from facelatch.daemon.liveness import Watch
+from facelatch.daemon.looking import Looking
 from facelatch.daemon.policy import Action
 from facelatch.daemon.roster import OvertakenError
 from facelatch.daemon.signature import Statement
-from facelatch.daemon.worker import BusyError, DeadlineError, Session, StoppedError
-from facelatch.errors import CameraError, DeviceKeyError, StorageError
+from facelatch.daemon.worker import Session
+from facelatch.errors import DeviceKeyError, StorageError
 from facelatch.hardware.indicator import REFUSED
 from facelatch.ipc import interface as wire
 from facelatch.ipc import words
 from facelatch.ipc.peer import Peer
-from facelatch.ipc.words import Liveness, MonitorEvent
+from facelatch.ipc.words import MonitorEvent
 from facelatch.l2fe import keys
-from facelatch.vault.lockout import DEVICE, SPOOF, Wait
+from facelatch.vault.lockout import DEVICE, SPOOF
 from facelatch.vault.record import Record
-
-_REPORT = TypeVar("_REPORT")
 
 
 class AgentService(wire.AgentInterface):
@@ -54,6 +49,7 @@ class AgentService(wire.AgentInterface):
     def __init__(self, agent: Agent, peer: Peer) -> None:
         self._agent = agent
         self._peer = peer
+        self._looking = Looking(agent, peer)
 
     async def Verify(  # noqa: D102 - the interface has it
         self,
@@ -70,7 +66,7 @@ class AgentService(wire.AgentInterface):
             self._require(Action.OPEN_LATCH, None)
             strike = opening.armed(self._agent, self._peer)
         signed_for = self._audience(challenge, audience)
-        async with aclosing(self._recognise(user, timeout_ms)) as reports:
+        async with aclosing(self._looking.recognise(user, timeout_ms)) as reports:
             async for report in reports:
                 if isinstance(report, Underway):
                     yield {"progress": replies.progress(report)}
@@ -110,7 +106,7 @@ class AgentService(wire.AgentInterface):
         reports = agent.worker.run(
             lambda session: attempts.enrol(session, plan, agent.extractor, agent.roster), timeout, self._peer.uid
         )
-        async with aclosing(self._told(reports, user)) as told:
+        async with aclosing(self._looking.told(reports, user)) as told:
             async for report in told:
                 yield await self._enrolment(report, user)
 
@@ -152,7 +148,7 @@ class AgentService(wire.AgentInterface):
             agent.audit.note(MessageId.rekeyed, self._peer, None)
 
         try:
-            async with aclosing(self._told(agent.worker.run(renew, math.inf, self._peer.uid), None)) as told:
+            async with aclosing(self._looking.told(agent.worker.run(renew, math.inf, self._peer.uid), None)) as told:
                 async for _ in told:
                     pass
         except DeviceKeyError as error:
@@ -171,7 +167,7 @@ class AgentService(wire.AgentInterface):
         self._require(Action.UNSEAL, user)
         # Before anyone has to look into the camera for it.
         sealed = await sealing.box(agent.secrets, self._enrolled(user), name)
-        async with aclosing(self._recognise(user, timeout_ms)) as reports:
+        async with aclosing(self._looking.recognise(user, timeout_ms)) as reports:
             async for report in reports:
                 if isinstance(report, Underway):
                     yield {"progress": replies.progress(report)}
@@ -189,7 +185,7 @@ class AgentService(wire.AgentInterface):
 
     async def _add(self, user: str, timeout_ms: int | None) -> AsyncGenerator[wire.EnrollReply]:
         """Unlock, then move the record towards that look: a little, or for who may enrol anew, to the mean of both."""
-        async with aclosing(self._recognise(user, timeout_ms)) as reports:
+        async with aclosing(self._looking.recognise(user, timeout_ms)) as reports:
             async for report in reports:
                 if isinstance(report, Underway):
                     yield {"progress": replies.progress(report)}
@@ -218,7 +214,7 @@ class AgentService(wire.AgentInterface):
         """Store a record; return the names of the secrets that were sealed to the one that it replaces."""
         before = self._agent.roster.get(record.header.user)
         self._agent.roster.put(record)
-        self._tell(MonitorEvent.enrolled, record.header.user)
+        self._looking.tell(MonitorEvent.enrolled, record.header.user)
         if before is None or before.helper.seal_key == record.helper.seal_key:
             return []
         return self._agent.secrets.forget_all(before)
@@ -231,7 +227,7 @@ class AgentService(wire.AgentInterface):
     def _forget(self, user: str) -> None:
         # The record first: a power cut then leaves secrets that nobody can open, which the next start removes.
         record = self._agent.roster.remove(user)
-        self._tell(MonitorEvent.removed, user)
+        self._looking.tell(MonitorEvent.removed, user)
         self._agent.secrets.forget_all(record)
         self._agent.lockout.reset(record.header.record_id.hex())
 
@@ -246,71 +242,6 @@ class AgentService(wire.AgentInterface):
             wanted = action.name.lower().replace("_", " ")
             self._agent.audit.refused(self._peer, user, wanted)
             raise wire.PermissionDenied(action=wanted)
-
-    async def _recognise(self, user: str | None, timeout_ms: int | None) -> AsyncGenerator[VerifyReport]:
-        """Look for a face; note how it ends, and tell that nobody matched no sooner than the configuration has it.
-
-        Raises:
-            As ``_attempt`` and ``_told``; InvalidArgument: the timeout is out of bounds.
-        """
-        agent = self._agent
-        timeout = replies.timeout(timeout_ms, agent.config.verify.timeout)
-        started = time.monotonic()
-        watch = self._watch()
-        attempt = self._attempt(user, judged=watch is not None)
-        reports = agent.worker.run(lambda session: attempts.verify(session, attempt, watch), timeout, self._peer.uid)
-        async with aclosing(self._told(reports, user, watch)) as told:
-            async for report in told:
-                if isinstance(report, Match):
-                    self._tell(MonitorEvent.verify_match, report.record.header.user)
-                elif isinstance(report, Spoof):
-                    self._tell(MonitorEvent.verify_spoof, user)
-                elif isinstance(report, NoMatch):
-                    # Always at the same time after the request, whoever was asked for and whatever was tried; and
-                    # written down even if nobody waits for it.
-                    try:
-                        await asyncio.sleep(max(0.0, started + agent.config.verify.no_match_after - time.monotonic()))
-                    finally:
-                        self._tell(MonitorEvent.verify_no_match, user)
-                yield report
-
-    def _watch(self) -> Watch | None:
-        """Prepare to judge liveness; None where it is not asked for or cannot be judged.
-
-        Raises:
-            CameraUnavailable: it is required, and the camera shows the past.
-        """
-        asked = self._agent.liveness
-        if asked is Liveness.not_evaluated and self._agent.config.liveness == "required":
-            detail = "a replay cannot show that a face is live: choose another camera, or set liveness in the config"
-            raise wire.CameraUnavailable(reason=words.CameraReason.misconfigured, detail=detail)
-        return Watch(asks=asked is Liveness.required) if asked in (Liveness.required, Liveness.prefer) else None
-
-    def _attempt(self, user: str | None, *, judged: bool) -> attempts.Attempt:
-        """Prepare an attempt on the named user, or on everyone.
-
-        To a peer who may not know who is enrolled, an unknown name looks like a face that does not match.
-
-        Raises:
-            NotEnrolled: nobody is enrolled by that name, and the peer may know it.
-            LockedOut: too many failed before, or held pictures up.
-        """
-        agent, subject = self._agent, DEVICE
-        record = agent.roster.get(user) if user is not None else None
-        if record is not None:
-            subject, records = record.header.record_id.hex(), [record]
-        elif user is None:
-            # Whose face is off is not to be guessed at namelessly either; a wait of theirs does not bar the door.
-            records = [r for r in agent.roster if agent.lockout.wait(r.header.record_id.hex()) != Wait(None)]
-        elif agent.policy.may_know(self._peer, user):
-            raise wire.NotEnrolled(user=user)
-        else:
-            records = []
-        wait = agent.lockout.wait(subject) or (agent.lockout.wait(SPOOF) if judged else None)
-        if wait is not None:
-            self._tell(MonitorEvent.locked_out, user, replies.waiting(wait))
-            raise wire.LockedOut(retry_after_ms=None if wait.seconds is None else math.ceil(wait.seconds * 1000))
-        return attempts.Attempt(agent.extractor, agent.roster, records, agent.lockout, subject, judged=judged)
 
     def _audience(self, challenge: str | None, audience: str | None) -> tuple[bytes, str] | None:
         if challenge is None and audience is None:
@@ -370,30 +301,3 @@ class AgentService(wire.AgentInterface):
         if forgotten:
             reply["reason"] = f"secrets sealed to the old key are gone, seal them again: {', '.join(forgotten)}"
         return reply
-
-    def _tell(self, event: MonitorEvent, user: str | None, reason: str = "") -> None:
-        self._agent.audit.tell(event, self._peer, user, reason)
-        self._agent.signals.event(event)
-
-    async def _told(
-        self, reports: AsyncGenerator[_REPORT], user: str | None, watch: Watch | None = None
-    ) -> AsyncGenerator[_REPORT]:
-        """Pass reports on, and turn a job's end into the socket's errors."""
-        try:
-            async with aclosing(reports):
-                async for report in reports:
-                    self._agent.signals.progress(report)
-                    yield report
-        except BusyError:
-            raise wire.Busy from None
-        except DeadlineError:
-            self._tell(MonitorEvent.verify_timeout, user, "" if watch is None else watch.reason)
-            raise wire.Timeout from None
-        except StoppedError:
-            raise wire.Cancelled from None
-        except StorageError as error:
-            self._agent.audit.note(MessageId.storage_fault, self._peer, user, str(error))
-            raise wire.StorageFault(what=str(error)) from error
-        except CameraError as error:
-            self._tell(MonitorEvent.camera_fault, None, str(error))
-            raise wire.CameraUnavailable(reason=words.CameraReason[error.fault.value], detail=str(error)) from error

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 from facelatch.camera import Camera, opened
@@ -103,13 +104,31 @@ class Worker:
         self._sweep: asyncio.TimerHandle | None = None
         self._ended_since = False
         self._stop: threading.Event | None = None
-        self._gives_way: asyncio.Future[Any] | None = None
+        self._running: asyncio.Future[Any] | None = None
+        self._gives_way = False
+        self._next: asyncio.Task[Any] | None = None
         self._owner: int | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a job runs."""
         return self._stop is not None
+
+    @asynccontextmanager
+    async def precedence(self, seconds: float) -> AsyncIterator[None]:
+        """Be the next to run a job, from within the block: wait for the one that runs, but for so long at most.
+
+        Meanwhile everybody else is refused, so that whoever asks again soonest does not come first. One may wait.
+        """
+        task = asyncio.current_task()
+        try:
+            if self._running is not None and not self._gives_way and self._next is None:
+                self._next = task
+                await asyncio.wait([self._running], timeout=seconds)
+            yield
+        finally:
+            if self._next is task:
+                self._next = None
 
     async def run(
         self, job: Callable[[Session[Report]], Report], timeout: float, owner: int, *, gives_way: bool = False
@@ -121,14 +140,17 @@ class Worker:
         Closing the iterator stops the job and waits until the camera is released.
 
         Raises:
-            BusyError: another job runs.
+            BusyError: another job runs, or is next.
             Exception: whatever the job raises.
         """
-        if self._stop is not None and self._gives_way is not None and not gives_way:
+        if self._next not in (None, asyncio.current_task()):
+            raise BusyError
+        if self._stop is not None and self._running is not None and self._gives_way and not gives_way:
             self._stop.set()
-            await asyncio.wait([self._gives_way])
+            await asyncio.wait([self._running])
         if self._stop is not None:
             raise BusyError
+        self._next = None
         loop = asyncio.get_running_loop()
         reports: asyncio.Queue[Report | None] = asyncio.Queue()
         stop = self._stop = threading.Event()
@@ -146,7 +168,7 @@ class Worker:
                 overwrite_products()  # here, where no other job multiplies; with presence there is always a next one
 
         running = loop.run_in_executor(self._thread, work)
-        self._gives_way = running if gives_way else None
+        self._running, self._gives_way = running, gives_way
         running.add_done_callback(lambda _: self._finished(running))
         try:
             while (value := await reports.get()) is not None:
@@ -158,7 +180,7 @@ class Worker:
             await asyncio.wait([running])
 
     def _finished(self, running: asyncio.Future[Report]) -> None:
-        self._stop = self._gives_way = None
+        self._stop = self._running = None
         if not running.cancelled():
             running.exception()  # whoever waited for it has it; asyncio need not warn when nobody did
         self._ended_since = True
