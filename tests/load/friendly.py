@@ -38,18 +38,24 @@ class Fared:
 
 
 async def watcher(path: Path, uid: int, period: float, fared: Fared) -> None:
-    """Ask for the status every so many seconds, for ever, over one connection."""
+    """Ask for the status every so many seconds, for ever, over one connection.
+
+    At moments that are fixed beforehand: whoever counts on from the last answer comes to ask together with all who were
+    held up by the same delay, for ever after, and then waits for them.
+    """
     chance = random.Random()  # noqa: S311 - of moments, not of keys
-    await asyncio.sleep(chance.uniform(0, period))
+    moment = time.monotonic() + chance.uniform(0, period)
     try:
         async with place(path, uid) as peer:
             while True:
+                await asyncio.sleep(max(0.0, moment - time.monotonic()))
                 asked = time.monotonic()
                 reply = await peer.ask(STATUS)
                 if not reply.get("parameters", {}).get("ready"):
                     fared.wrong.append(str(reply))
                 fared.answers.append(time.monotonic() - asked)
-                await asyncio.sleep(max(0.0, asked + period - time.monotonic()))
+                while moment < asked + fared.answers[-1]:
+                    moment += period
     except (OSError, EOFError) as error:
         fared.wrong.append(f"hung up on: {type(error).__name__}")
 
