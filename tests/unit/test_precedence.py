@@ -31,33 +31,41 @@ from tests.session_cast import FACES, LOOKS, LOOKS_EACH
 EVE = 1 + LOOKS_EACH * FACES.index("eve")
 
 
+class Job:
+    """One that runs until it is released."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.released = threading.Event()
+
+    def __call__(self, session: Session[str]) -> str:
+        self.begun.set()
+        while not self.released.is_set():
+            session.pause(0.001)
+            session.check()
+        return "done"
+
+
 class Held:
-    """A worker with a job that runs until it is released."""
+    """A worker, and a job that it has."""
 
     def __init__(self) -> None:
         self.worker = Worker(cast(Camera, None), cast(FacePath, None))
-        self.released = threading.Event()
+        self.job = Job()
 
     async def begin(self, *, gives_way: bool = False) -> asyncio.Future[str]:
-        begun = threading.Event()
-
-        def job(session: Session[str]) -> str:
-            begun.set()
-            while not self.released.is_set():
-                session.pause(0.001)
-                session.check()
-            return "held"
-
-        running = asyncio.ensure_future(anext(self.worker.run(job, math.inf, 1, gives_way=gives_way)))
-        await asyncio.to_thread(begun.wait)
+        running = asyncio.ensure_future(anext(self.worker.run(self.job, math.inf, 1, gives_way=gives_way)))
+        await asyncio.to_thread(self.job.begun.wait)
         return running
 
-    async def ask(self) -> str:
-        return await anext(self.worker.run(lambda _: "looked", math.inf, 2))
+    async def ask(self, job: Callable[[Session[str]], str] = lambda _: "looked") -> str:
+        return await anext(self.worker.run(job, math.inf, 2))
 
-    async def ask_first(self, seconds: float = math.inf) -> str:
+    async def ask_first(
+        self, seconds: float = math.inf, job: Callable[[Session[str]], str] = lambda _: "looked"
+    ) -> str:
         async with self.worker.precedence(seconds):
-            return await self.ask()
+            return await self.ask(job)
 
 
 @pytest.fixture
@@ -77,23 +85,33 @@ async def waits(asked: Coroutine[Any, Any, str]) -> asyncio.Future[str]:
 
 def test_whoever_comes_first_has_the_camera_next_and_all_others_are_refused(held: Held) -> None:
     async def steps() -> None:
-        running = await held.begin()
+        asked: list[asyncio.Future[str]] = []
+        await held.begin()
+        # Somebody asks in the very moment in which the camera is free.
+        assert held.worker._running is not None
+        held.worker._running.add_done_callback(lambda _: asked.append(asyncio.ensure_future(held.ask())))
         first = await waits(held.ask_first())
         with pytest.raises(BusyError):
             await held.ask()
-        # Whoever asks in the very moment in which it is free is refused, too.
-        refused: list[BaseException | None] = []
-
-        def ask(_: object) -> None:
-            asked = asyncio.ensure_future(held.ask())
-            asked.add_done_callback(lambda done: refused.append(done.exception()))
-
-        running.add_done_callback(ask)
-        held.released.set()
+        held.job.released.set()
         assert await first == "looked"
-        await eventually(lambda: bool(refused))
-        assert isinstance(refused[0], BusyError)
-        assert await held.ask() == "looked"  # and it is for one job alone
+        with pytest.raises(BusyError):
+            await asked[0]
+        assert await held.ask() == "looked"  # it is for one job alone
+
+    scenario(steps())
+
+
+def test_whoever_comes_first_may_be_waited_for(held: Held) -> None:
+    async def steps() -> None:
+        await held.begin()
+        job = Job()
+        first = await waits(held.ask_first(job=job))
+        held.job.released.set()
+        await asyncio.to_thread(job.begun.wait)
+        second = await waits(held.ask_first())
+        job.released.set()
+        assert [await first, await second] == ["done", "looked"]
 
     scenario(steps())
 
@@ -103,7 +121,7 @@ def test_who_does_not_come_first_does_not_wait(held: Held) -> None:
         await held.begin()
         with pytest.raises(BusyError):
             await held.ask()
-        held.released.set()
+        held.job.released.set()
 
     scenario(steps())
 
@@ -113,8 +131,8 @@ def test_nobody_waits_longer_than_said_nor_keeps_the_camera_from_others_then(hel
         running = await held.begin()
         with pytest.raises(BusyError):
             await held.ask_first(0.01)
-        held.released.set()
-        assert await running == "held"
+        held.job.released.set()
+        assert await running == "done"
         assert await held.ask() == "looked"
 
     scenario(steps())
@@ -126,8 +144,8 @@ def test_who_hangs_up_while_they_wait_keep_it_from_nobody(held: Held) -> None:
         first = await waits(held.ask_first())
         first.cancel()
         await asyncio.wait([first])
-        held.released.set()
-        assert await running == "held"
+        held.job.released.set()
+        assert await running == "done"
         assert await held.ask() == "looked"
 
     scenario(steps())
@@ -139,7 +157,7 @@ def test_one_may_wait(held: Held) -> None:
         first = await waits(held.ask_first())
         with pytest.raises(BusyError):
             await held.ask_first()
-        held.released.set()
+        held.job.released.set()
         assert await first == "looked"
 
     scenario(steps())
