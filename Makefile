@@ -49,8 +49,10 @@ $(VENV)/.build-installed: requirements/build.txt $(VENV)/.installed
 # What a user would run instead, for `python -m tools.bench`.
 bench-setup: $(VENV)/.bench-installed
 
-$(VENV)/.bench-installed: requirements/bench.txt $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+# One of them has no wheel: what builds it is locked, too, instead of what pip would fetch for that.
+$(VENV)/.bench-installed: requirements/bench.txt requirements/sdist.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sdist.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements/bench.txt
 	touch $@
 
 fuzz-setup: $(VENV)/.fuzz-installed
@@ -78,6 +80,7 @@ lock:
 	$(LOCK) pyproject.toml --extra dev --extra build -o requirements/build.txt
 	$(LOCK) pyproject.toml --extra dev --extra fuzz -o requirements/fuzz.txt
 	$(LOCK) pyproject.toml --extra dev --extra bench -o requirements/bench.txt
+	$(LOCK) requirements/sdist.in -o requirements/sdist.txt
 	$(LOCK) --no-deps requirements/demo.in -o requirements/demo.txt
 	$(LOCK) requirements/tflite-runtime.in -o requirements/tflite-runtime.txt
 	$(LOCK) --no-deps requirements/picamera2.in -o requirements/picamera2.txt

@@ -11,7 +11,7 @@ import pytest
 from asyncvarlink import FileDescriptorArray
 
 from facelatch.ipc import server as server_module
-from facelatch.ipc.limits import Limits
+from facelatch.ipc.limits import STATUS_LIMITS, Limits
 from facelatch.ipc.server import Connection
 from tests.ipc_peers import (
     AGENT,
@@ -163,3 +163,9 @@ def test_of_users_who_have_rested_nothing_is_kept(path: Path, monkeypatch: pytes
 
     with everybody_is(monkeypatch, [1000, *strangers]):
         assert run(scenario()) <= server_module._ALLOWANCES_KEPT
+
+
+def test_the_refusals_of_one_user_do_not_have_the_journal_drop_the_audit_trail() -> None:
+    """It takes 10,000 entries of a service in 30 s (RateLimitBurst= in journald.conf); a turn is one at most."""
+    turns_of_one = sum(limits.turns_at_once + 30 * limits.turns_per_second for limits in (Limits(), STATUS_LIMITS))
+    assert turns_of_one < 10_000 / 4

@@ -23,6 +23,8 @@ from tools.sbom.__main__ import LOCKS, document, locked
 from tools.sbom.contents import ContentsError
 from tools.sbom.licences import Entry, LicenceError
 
+MAKEFILE = Path(__file__).parents[2] / "Makefile"
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -141,9 +143,21 @@ def test_the_list_says_what_the_packages_themselves_say() -> None:
     assert said > 3
 
 
+def test_nothing_is_installed_or_built_with_what_is_not_locked() -> None:
+    installs = [line for line in MAKEFILE.read_text().splitlines() if " pip install " in line]
+    assert len(installs) > 5
+    for line in installs:
+        ourselves = line.endswith("--no-deps --no-build-isolation --editable .")
+        assert "--require-hashes" in line or ourselves, line
+    # The one package without a wheel: pip would fetch the newest setuptools for it, whatever that is.
+    (bench,) = (line for line in installs if "bench.txt" in line)
+    assert "--no-build-isolation" in bench
+    assert "sdist.txt" in installs[installs.index(bench) - 1]
+
+
 def test_no_requirement_is_without_a_hash() -> None:
     locks = sorted(LOCKS.glob("*.txt"))
-    assert len(locks) == 8
+    assert len(locks) == 9
     for lock in locks:
         for name, (version, hashes) in locked(lock.name).items():
             assert len(hashes) >= version.count(" or ") + 1, f"{name} in {lock.name}"
