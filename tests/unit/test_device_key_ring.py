@@ -31,16 +31,16 @@ def reopen(path: Path) -> FileKeyRing:
     return FileKeyRing(path, HostFileKey)
 
 
-def insist(step: Callable[[], object]) -> int:
-    """Try until it works; return how often it did not."""
-    failures = 0
+def insist(step: Callable[[], object]) -> list[str]:
+    """Try until it works; return what was said each time that it did not."""
+    said = []
     while True:
         try:
             step()
-        except DeviceKeyError:
-            failures += 1
+        except DeviceKeyError as error:
+            said.append(error.problem)
         else:
-            return failures
+            return said
 
 
 def test_a_whole_renewal(path: Path) -> None:
@@ -119,8 +119,20 @@ def test_power_cut_at_every_step_loses_no_key(tmp_path: Path, careless: type[Dis
     assert bool(fault) == (careless is not None), fault
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["the first key", "the one after"])
-def test_a_key_whose_maker_was_killed_is_durable_before_it_is_used(tmp_path: Path, first: bool) -> None:
+def start(path: Path, disk: Disk) -> KeyRing:
+    return open_key_ring("host-file", path, may_create=True, fs=disk)
+
+
+def renew(path: Path, disk: Disk) -> KeyRing:
+    ring = FileKeyRing(path, HostFileKey, fs=disk)
+    ring.begin_rotation()
+    return ring
+
+
+@pytest.mark.parametrize(("use", "first"), [(start, True), (start, False), (renew, False)])
+def test_a_key_whose_maker_was_killed_is_durable_before_it_is_used(
+    tmp_path: Path, use: Callable[[Path, Disk], KeyRing], first: bool
+) -> None:
     path = tmp_path / "device.key"
     if not first:
         HostFileKey.create(path)
@@ -132,30 +144,42 @@ def test_a_key_whose_maker_was_killed_is_durable_before_it_is_used(tmp_path: Pat
         rest = rest[disk.write(descriptor, rest) :]
     disk.sync(descriptor)
     disk.close(descriptor)
-    ring = open_key_ring("host-file", path, may_create=True, fs=disk)
-    disk.tell(ring.newest.key_id)
+    disk.tell(use(path, disk).newest.key_id)
     left = [cut.tree for cut in power_cuts(disk) if cut.told]
     assert left
     assert all(tree.get(unsynced.name) == KEY for tree in left)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
+FAULTS = {errno.ENOSPC: "no space left to write", errno.EROFS: "cannot write", errno.EIO: "cannot write"}
+
+
+@pytest.mark.parametrize("number", FAULTS)
 def test_a_disk_that_fails_once_at_any_step(tmp_path: Path, number: int) -> None:
+    """The step is told to have failed, and why; done again it is done, and stays so when the power goes."""
     for fail_at in count():
         path = tmp_path / f"{fail_at}" / "device.key"
         path.parent.mkdir()
         old = HostFileKey.create(path).key_id
         fs = Disk(path.parent, number=number, fail_at=fail_at)
         ring = FileKeyRing(path, HostFileKey, fs=fs)
-        failures = insist(ring.begin_rotation)
+        said = insist(ring.begin_rotation)
         assert ring.current.key_id == old
         new = ring.newest
         assert reopen(path).newest.key_id == new.key_id
-        failures += insist(ring.finish_rotation)
+        key = next_path(path).read_bytes()
+        fs.tell("begun")
+        said += insist(ring.finish_rotation)
         assert reopen(path).current.key_id == ring.current.key_id == new.key_id
-        assert failures <= 1
-        if not failures:
+        fs.tell("finished")
+        for cut in power_cuts(fs):
+            if "finished" in cut.told:
+                assert cut.tree == {path.name: key}
+            elif "begun" in cut.told:
+                assert key in cut.tree.values()
+        if not said:
             break
+        assert len(said) == 1
+        assert said[0].startswith(f"device key: {FAULTS[number]} {path}")
     assert fail_at >= 7
 
 
