@@ -1,151 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon's session as a state machine: requests, looks, hang-ups and time in any order, against a plain model.
 
-The agent and its server are real (tests/in_process.py); requests go over real sockets. After each step nobody has
-anything left to do: the camera waits for a frame, or is closed.
+The agent and its server are real (tests/in_process.py); requests go over real sockets (tests/session_driver.py). After
+each step nobody has anything left to do: the camera waits for a frame, or is closed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-import shutil
-import socket
-import tempfile
-import threading
-import time
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
-
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 from hypothesis.strategies import booleans, floats, integers, sampled_from
 
 from facelatch.daemon.signals import RESULTS
 from facelatch.hardware.indicator import DARK
-from facelatch.l2fe.extractor import Extractor
 from facelatch.vault.lockout import DEVICE, MAX_FAILURES, delay
-from tests.in_process import CHEAP, STEWARD, UNPLUGGED, House, VirtualClock, going_by
+from tests.in_process import UNPLUGGED
 from tests.session_cast import FACES, LOOKS, LOOKS_EACH, NAMES, NOBODY, Request, face
-
-GUARD_SECONDS = 60.0
-"""Nothing here takes nearly as long: only a hang meets it."""
+from tests.session_driver import Driver
 
 _TIMEOUT_MS = 5000
-_AGENT = "io.facelatch.Agent"
 
 
-class Sessions(RuleBasedStateMachine):
+class Sessions(Driver):
     """Everything that people before the camera and peers on the socket can do."""
-
-    patience = GUARD_SECONDS
-    """How long a thread may take to end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.threads = set(threading.enumerate())
-        self.directory = Path(tempfile.mkdtemp(prefix="facelatch-"))
-        self.clock = VirtualClock()
-        self.stack = ExitStack()
-        self.stack.enter_context(going_by(self.clock))
-        self.loop = asyncio.new_event_loop()
-        self.mishaps: list[str] = []
-        self.loop.set_exception_handler(lambda _, context: self.mishaps.append(str(context)))
-        self.extractor = Extractor(CHEAP)
-        self.enrolled: dict[str, str] = {}
-        self.failures: dict[str, int] = {}
-        self.until: dict[str, float] = {}
-        self.running: Request | None = None
-        self.late = False  # whether the time of the running request is over
-        self.start()
-
-    def start(self) -> None:
-        self.house = House(self.directory, LOOKS, self.clock, self.extractor)
-        self.server = self.house.server(STEWARD)  # root would be waited for (test_precedence)
-
-    def stop(self) -> None:
-        self.hang_up()
-        self.do(self.server.close())
-        self.house.close()
-
-    def teardown(self) -> None:
-        try:
-            self.stop()
-            assert asyncio.all_tasks(self.loop) == set(), "a task is left"
-            self.do(self.loop.shutdown_default_executor())
-            left = set(threading.enumerate()) - self.threads
-            for thread in left:
-                thread.join(self.patience)
-            assert not [thread for thread in left if thread.is_alive()], "a thread is left"
-            assert self.mishaps == []
-        finally:
-            self.loop.close()
-            self.stack.close()
-            shutil.rmtree(self.directory)
-
-    # --- how it is driven
-
-    def do(self, steps: Any) -> Any:
-        return self.loop.run_until_complete(steps)
-
-    def ask(self, method: str, *, user: str | None = None, **parameters: object) -> Request:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        for end in (ours, theirs):
-            end.setblocking(False)
-        given = parameters if user is None else {"user": user, **parameters}
-        more = method in ("Verify", "Enroll")
-        ours.send(json.dumps({"method": f"{_AGENT}.{method}", "parameters": given, "more": more}).encode() + b"\0")
-        request = Request(ours, method, user)
-
-        async def arrive() -> None:
-            self.server._admit(theirs)  # what its listener does
-
-        self.do(arrive())
-        self.do(self.settle(request))
-        return request
-
-    async def settle(self, *asked: Request) -> None:
-        """Wait until all is answered that can be, and the camera waits or is closed."""
-        guard = time.monotonic() + GUARD_SECONDS
-        while True:
-            for _ in range(30):  # turns for whoever is ready
-                await asyncio.sleep(0)
-            busy, waiting = self.house.agent.worker.busy, self.house.camera.asked.is_set()
-            if busy and waiting and self.running is None and not asked:
-                self.house.camera.give(NOBODY)  # nobody waits for it any more
-            open_requests = [each for each in (self.running, *asked) if each is not None]
-            for each in open_requests:
-                each.hear()
-            unanswered = [each for each in open_requests if each.end is None]
-            quiet = (waiting and len(unanswered) == 1) if busy else not unanswered
-            if quiet and len(self.server.connections) == len(open_requests):
-                return
-            assert time.monotonic() < guard, "it did not come to rest"
-            if busy and not waiting:
-                await asyncio.sleep(0.001)
-
-    def hang_up(self, request: Request | None = None) -> None:
-        """Close a connection, the running one if none is given."""
-        if request is None and self.running is not None:
-            request, self.running = self.running, None
-        if request is not None:
-            request.connection.close()
-        self.do(self.settle())
-
-    def ended(self) -> None:
-        """Hang up once the running request is answered."""
-        if self.running is not None and self.running.end is not None:
-            self.hang_up()
-
-    def answer(self, method: str, *, user: str | None = None, **parameters: object) -> Request:
-        """Ask for something that is answered at once; the running request goes on."""
-        running = self.running
-        request = self.ask(method, user=user, **parameters)
-        assert request.end is not None
-        request.connection.close()
-        self.running = running
-        self.do(self.settle())
-        return request
 
     # --- requests that look
 
@@ -153,8 +29,17 @@ class Sessions(RuleBasedStateMachine):
     def verify(self, user: str | None) -> None:
         self.begin(self.ask("Verify", user=user, timeout_ms=_TIMEOUT_MS), self.refusal(user))
 
+    @precondition(lambda self: self.running is not None and self.waiting is None)
+    @rule(user=sampled_from([None, *NAMES]))
+    def come_first(self, user: str | None) -> None:
+        """Root waits, whoever asks besides; what becomes of it is seen once it is its turn."""
+        request = self.ask("Verify", user=user, server=self.for_root, timeout_ms=_TIMEOUT_MS)
+        if request.end is not None:
+            request.connection.close()
+            raise AssertionError(f"root is not waited for: {request.replies}")
+        self.waiting = request
+
     def refusal(self, user: str | None) -> str | None:
-        """The error that an attempt is answered with at once."""
         if user is not None and user not in self.enrolled:
             return "NotEnrolled"
         subject = DEVICE if user is None else self.subject(user)
@@ -212,18 +97,20 @@ class Sessions(RuleBasedStateMachine):
     @rule(who=sampled_from(FACES))
     def stay(self, who: str) -> None:
         """Somebody stays until it has ended."""
-        first = 1 + LOOKS_EACH * FACES.index(who)
+        first, running = 1 + LOOKS_EACH * FACES.index(who), self.running
         for number in range(60):
-            if self.running is None:
+            if self.running is not running:
                 return
             self.show(first + number % LOOKS_EACH)
         raise AssertionError("it does not end")
 
     @precondition(lambda self: self.running is None)
-    @rule(user=sampled_from([None, *NAMES]), who=sampled_from(FACES), leaves=booleans())
-    def attempt(self, user: str | None, who: str, leaves: bool) -> None:
-        """Ask and be looked at, to the end or for one look: what people mostly do."""
+    @rule(user=sampled_from([None, *NAMES]), who=sampled_from(FACES), leaves=booleans(), login=booleans())
+    def attempt(self, user: str | None, who: str, leaves: bool, login: bool) -> None:
+        """Ask and be looked at, to the end or for one look: what people mostly do; perhaps a login waits meanwhile."""
         self.verify(user)
+        if self.running is not None and login:
+            self.come_first(user)
         if self.running is not None and leaves:
             self.show(1 + LOOKS_EACH * FACES.index(who))
             self.hang_up()
@@ -299,11 +186,12 @@ class Sessions(RuleBasedStateMachine):
     @rule()
     def time_is_up(self) -> None:
         """The next frame comes too late."""
-        assert self.running is not None
+        running = self.running
+        assert running is not None
         self.clock.time += _TIMEOUT_MS / 1000
         self.late = True
         self.show(NOBODY)
-        assert self.running is None, "it goes on beyond its time"
+        assert self.running is not running, "it goes on beyond its time"
 
     @precondition(lambda self: self.running is not None)
     @rule()
@@ -396,4 +284,4 @@ class Sessions(RuleBasedStateMachine):
     @invariant()
     def nothing_went_wrong_unseen(self) -> None:
         assert self.mishaps == []
-        assert len(self.server.connections) == (self.running is not None)
+        assert self.connections == (self.running is not None) + (self.waiting is not None)

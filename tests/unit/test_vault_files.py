@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from facelatch.errors import StorageError
 from facelatch.vault.files import (
     FileExistsAlreadyError,
     MissingFileError,
+    make_private_directory,
     read_bounded,
     remove_durably,
     sweep,
@@ -49,6 +51,23 @@ def test_short_writes_are_continued(tmp_path: Path, data: bytes) -> None:
 def test_mode_is_as_asked(tmp_path: Path) -> None:
     write_durably(tmp_path / "file", NEW, 0o400)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o400
+
+
+def test_a_file_has_its_owner_before_it_has_its_name(tmp_path: Path) -> None:
+    seen: list[tuple[tuple[int, int], list[str]]] = []
+
+    class Giving(Disk):
+        def give(self, descriptor: int, owner: tuple[int, int]) -> None:
+            seen.append((owner, names(tmp_path)))
+            super().give(descriptor, owner)
+
+    ours = (os.geteuid(), os.getegid())
+    write_durably(tmp_path / "file", NEW, fs=Giving(tmp_path))
+    assert seen == []
+    write_durably(tmp_path / "other", NEW, owner=ours, fs=Giving(tmp_path))
+    ((owner, there),) = seen
+    assert owner == ours
+    assert "other" not in there
 
 
 def test_write_replaces_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
@@ -224,6 +243,32 @@ def test_a_failed_removal_is_told(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == OLD
 
 
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (lambda place, fs: write_durably(place / "file", NEW, fs=fs), "cannot write {}/file, its"),
+        (lambda place, fs: sweep(place, fs=fs), "cannot clean up {}, its"),
+        (lambda place, fs: make_private_directory(place / "new", fs=fs), "cannot create {}/new, its"),
+    ],
+)
+def test_what_failed_is_named(tmp_path: Path, step: Callable[[Path, Disk], object], told: str) -> None:
+    (tmp_path / ".a.0123456789abcdef.tmp").touch()
+    with pytest.raises(StorageError) as refusal:
+        step(tmp_path, Disk(tmp_path, number=errno.EROFS, fail_at=0))
+    assert refusal.value.problem.startswith(told.format(tmp_path))
+
+
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(StorageError, match=re.escape("cannot read /proc/self/mem (Input/output error)")):
+        read_bounded(Path("/proc/self/mem"), 100)  # nothing is at its beginning
+
+
+def test_a_directory_that_is_a_link_in_a_circle_is_named(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(StorageError, match="circle is a symbolic link"):
+        make_private_directory(tmp_path / "circle")
+
+
 def test_sweep_takes_only_leftovers(tmp_path: Path) -> None:
     kept = [".lock", "a.tmp", ".a.tmp", ".a.0123456789abcdef.tmp.bak", ".a.0123456789ABCDEF.tmp"]
     for name in [*kept, ".a.0123456789abcdef.tmp", ".b\n.0123456789abcdef.tmp"]:
@@ -279,9 +324,12 @@ def test_private_read_refuses_what_is_not_ours(tmp_path: Path, monkeypatch: pyte
         read_bounded(path, 100, private=True)
 
 
-def test_reads_leave_no_descriptor_open(tmp_path: Path) -> None:
+def test_neither_reads_nor_writes_leave_a_descriptor_open(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for _ in range(5):
+    for fail_at in range(5):
+        write_durably(tmp_path / "file", NEW)
+        with pytest.raises(StorageError):
+            write_durably(tmp_path / "file", NEW, fs=Disk(tmp_path, number=errno.EIO, fail_at=fail_at))
         with pytest.raises(StorageError):
             read_bounded(tmp_path, 10)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
