@@ -23,7 +23,11 @@ SIZE = 2**20
 
 
 def _system(*command: str) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 - constants and our paths
+    # Whoever runs this may not have the administrator's programs on their path.
+    program = shutil.which(command[0], path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+    if program is None:
+        return False
+    return subprocess.run([program, *command[1:]], capture_output=True, check=False).returncode == 0  # noqa: S603 - constants and our paths
 
 
 @contextmanager

@@ -60,5 +60,6 @@ SUBJECTS = (
     Subject("vault.secret_file", ("secrets_format", "secrets")),
     Subject("vault.device_key", ("device_key",)),
     Subject("vault.key_ring", ("device_key_ring",)),
+    Subject("ipc.allowance", ("allowance",)),
     Subject("vault.files", ("vault_files", "device_key", "vault_store")),
 )
