@@ -106,3 +106,8 @@ def test_who_learns_that_a_name_is_not_enrolled() -> None:
     assert policy.may_know(ANNA, "anna")
     assert not policy.may_know(ANNA, "bob")
     assert not policy.may_know(BOB_IN_GROUP, "anna")
+
+
+def test_root_alone_is_next_for_the_camera_whoever_else_asks() -> None:
+    policy = Policy(CONFIG)
+    assert [policy.comes_first(peer) for peer in (ROOT, KEEPER, BOB_IN_GROUP, ANNA, NAMELESS)] == [True] + [False] * 4

@@ -16,12 +16,10 @@ from facelatch.camera import Camera
 from facelatch.config import Config
 from facelatch.daemon import looking
 from facelatch.daemon.door import ButtonRights, ourselves
-from facelatch.daemon.policy import Policy
 from facelatch.daemon.service import AgentService
 from facelatch.daemon.worker import BusyError, Session, StoppedError, Worker
 from facelatch.face.path import FacePath
 from facelatch.ipc.interface import Busy, LockedOut
-from facelatch.ipc.peer import Peer
 from facelatch.l2fe.extractor import Extractor
 from facelatch.vault.lockout import DEVICE, FREE_FAILURES
 from tests.agent import eventually, last, scenario
@@ -180,10 +178,7 @@ def test_a_free_camera_is_not_waited_for(held: Held) -> None:
     scenario(steps())
 
 
-def test_root_and_the_button_come_first() -> None:
-    everybody = Peer(pid=1, uid=1000, gid=1000, groups=frozenset({1000}))
-    assert Policy(Config()).comes_first(ROOT)
-    assert not Policy(Config()).comes_first(everybody)
+def test_the_button_comes_first() -> None:
     assert ButtonRights(Config()).comes_first(ourselves())
 
 
