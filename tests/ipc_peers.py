@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from asyncvarlink import FileDescriptor, VarlinkInterface
+from asyncvarlink import FileDescriptor, FileDescriptorArray, VarlinkInterface
 
 from facelatch.ipc import server as server_module
 from facelatch.ipc.interface import (
@@ -31,7 +31,7 @@ from facelatch.ipc.interface import (
 )
 from facelatch.ipc.limits import Limits
 from facelatch.ipc.peer import Peer
-from facelatch.ipc.server import Server
+from facelatch.ipc.server import Connection, Server
 from facelatch.ipc.words import EnrollMode, EnrollResult, MonitorEvent, ProgressResult, VerifyResult
 
 _T = TypeVar("_T")
@@ -273,3 +273,16 @@ def everybody_is(monkeypatch: pytest.MonkeyPatch, uids: list[int]) -> Iterator[N
     with monkeypatch.context() as patch:
         patch.setattr(server_module, "Peer", ScriptedPeer)
         yield
+
+
+def count_pieces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the size of each piece that servers read from now on."""
+    pieces: list[int] = []
+    take = Connection.message_received
+
+    def counted(self: Connection, data: bytes, fds: FileDescriptorArray | None) -> None:
+        pieces.append(len(data))
+        take(self, data, fds)
+
+    monkeypatch.setattr(Connection, "message_received", counted)
+    return pieces

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from asyncvarlink import FileDescriptorArray, VarlinkInterfaceRegistry
+from asyncvarlink import VarlinkInterfaceRegistry
 
 from facelatch.ipc import server as server_module
 from facelatch.ipc.limits import Limits
@@ -25,6 +25,7 @@ from tests.ipc_peers import (
     RawPeer,
     assert_served,
     connected,
+    count_pieces,
     everybody_is,
     memory,
     open_descriptors,
@@ -163,19 +164,13 @@ def test_the_turn_of_a_flooding_peer_is_bounded(path: Path) -> None:
 
 
 def test_a_peer_that_was_hung_up_on_is_not_read_byte_by_byte(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pieces: list[int] = []
-    take = Connection.message_received
-
-    def counted(self: Connection, data: bytes, fds: FileDescriptorArray | None) -> None:
-        pieces.append(len(data))
-        take(self, data, fds)
+    pieces = count_pieces(monkeypatch)
 
     async def scenario() -> None:
         async with serving(path, Deeds()), connected(path) as peer:
             peer.writer.write(b"\0" * 65536)
             assert await peer.is_hung_up_on()
 
-    monkeypatch.setattr(Connection, "message_received", counted)
     run(scenario())
     assert len(pieces) < 100
 

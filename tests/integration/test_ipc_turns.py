@@ -8,11 +8,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from asyncvarlink import FileDescriptorArray
 
 from facelatch.ipc import server as server_module
 from facelatch.ipc.limits import STATUS_LIMITS, Limits
-from facelatch.ipc.server import Connection
 from tests.ipc_peers import (
     AGENT,
     LIST,
@@ -21,6 +19,7 @@ from tests.ipc_peers import (
     RawPeer,
     assert_served,
     connected,
+    count_pieces,
     everybody_is,
     request,
     run,
@@ -102,12 +101,7 @@ def test_turns_come_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_whoever_crumbles_a_message_has_no_more_turns_than_others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pieces: list[int] = []
-    take = Connection.message_received
-
-    def counted(self: Connection, data: bytes, fds: FileDescriptorArray | None) -> None:
-        pieces.append(len(data))
-        take(self, data, fds)
+    pieces = count_pieces(monkeypatch)
 
     async def scenario() -> None:
         async with serving(path, Deeds(), SLOWLY), connected(path) as peer:
@@ -115,7 +109,6 @@ def test_whoever_crumbles_a_message_has_no_more_turns_than_others(path: Path, mo
                 peer.writer.write(b"a")
                 await turns(4)
 
-    monkeypatch.setattr(Connection, "message_received", counted)
     with everybody_is(monkeypatch, [1000]):
         run(scenario())
     assert len(pieces) == 5
