@@ -17,7 +17,7 @@ from facelatch.ipc.client import connect
 from facelatch.ipc.interface import Cancelled, StatusInterface
 from tests.agent import Agent, agent_in_temporary_directory, camera_is_free, last
 from tests.pictures import make_scenes
-from tests.usage import Usage, growth, leaks, usage
+from tests.usage import Usage, growth, leaks, lows, usage
 
 MEMORY_GROWTH = 2**20
 """Bytes by which the agent may grow while it is judged: the allocator's own coming and going."""
@@ -101,9 +101,10 @@ async def _for(agent: Agent, seconds: float) -> list[Usage]:
 def _tell(judged: list[Usage], cycles: int, hours: float) -> None:
     memory = np.array([sample.memory for sample in judged]) / 2**20
     click.echo(f"{cycles} cycles in {60 * hours:.0f} minutes, the last {len(judged)} judged")
+    lowest = lows(list(memory))
     click.echo(
-        f"memory (USS): {memory[0]:.1f} MB first, {memory[-1]:.1f} last, {memory.min():.1f} to {memory.max():.1f}; "
-        f"trend {growth(list(memory)):+.2f} MB over all, {1024 * growth(list(memory)) / len(judged):+.2f} KB a cycle"
+        f"memory (USS): {memory[0]:.1f} MB first, {memory[-1]:.1f} last, {memory.min():.1f} to {memory.max():.1f}; lowest "
+        f"of each tenth: {', '.join(f'{low:.1f}' for low in lowest)}; trend of those {growth(lowest):+.2f} MB over all"
     )
     for what in ("descriptors", "threads"):
         counts = [getattr(sample, what) for sample in judged]

@@ -80,6 +80,11 @@ def test_a_trend_is_told_from_noise() -> None:
     assert leaks(_row(list(noise)), 2**20) == []
     assert leaks(_row([60.0] * 100 + [64.0] * 3 + [60.0] * 97), 2**20) == []  # what comes and goes
     assert leaks(_row(list(noise + np.linspace(0, 2, 200))), 2**20) != []
+    # What the allocator keeps for a while, now earlier, now later; and a leak below it.
+    kept = np.repeat([0.0, 12.0, 0.0, 0.0, 12.0, 12.0], 40)
+    assert leaks(_row(list(60.0 + kept[:200])), 2**20) == []
+    assert leaks(_row(list(60.0 + np.roll(kept, 60)[:200])), 2**20) == []
+    assert leaks(_row(list(60.0 + kept[:200] + np.linspace(0, 4, 200))), 2**20) != []
     assert leaks(_row([60.0] * 40, [9, 10] * 20), 2**20) == []
     assert leaks(_row([60.0] * 40, [9 + number // 10 for number in range(40)]), 2**20) == ["descriptors: 4"]
     assert growth([1.0, 3.0, 2.0, 4.0]) == pytest.approx(2.5, abs=1)
