@@ -102,9 +102,10 @@ def _tell(judged: list[Usage], cycles: int, hours: float) -> None:
     memory = np.array([sample.memory for sample in judged]) / 2**20
     click.echo(f"{cycles} cycles in {60 * hours:.0f} minutes, the last {len(judged)} judged")
     lowest = lows(list(memory))
+    told = ", ".join(f"{low:.1f}" for low in lowest)
     click.echo(
-        f"memory (USS): {memory[0]:.1f} MB first, {memory[-1]:.1f} last, {memory.min():.1f} to {memory.max():.1f}; lowest "
-        f"of each tenth: {', '.join(f'{low:.1f}' for low in lowest)}; trend of those {growth(lowest):+.2f} MB over all"
+        f"memory (USS): {memory[0]:.1f} MB first, {memory[-1]:.1f} last, {memory.min():.1f} to {memory.max():.1f}; "
+        f"lowest of each tenth: {told}; trend of those {growth(lowest):+.2f} MB over all"
     )
     for what in ("descriptors", "threads"):
         counts = [getattr(sample, what) for sample in judged]
