@@ -8,7 +8,6 @@ import grp
 import os
 import pwd
 import signal
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -17,8 +16,8 @@ from facelatch.hardware.indicator import DARK, DONE, LOCKED_OUT, REFUSED
 from facelatch.vault.lockout import FREE_FAILURES
 from tests.agent import NOBODY, Agent, camera_is_free, scenario
 from tests.hardware import Bench, told, wait, wired
-from tests.ipc_peers import AGENT, RawPeer, request
-from tests.load.places import acting_as
+from tests.ipc_peers import AGENT, request
+from tests.load.places import place
 
 HOLD = 6.0
 RESET = 25.0
@@ -339,22 +338,17 @@ def test_who_asks_without_pause_does_not_keep_the_button_from_the_camera(agent_w
     agent = agent_with_anna
 
     async def steps() -> None:
-        with acting_as(NOBODY):
-            member = socket.socket(socket.AF_UNIX)
-            member.connect(str(agent.runtime / "agent.sock"))
-        reader, writer = await asyncio.open_unix_connection(sock=member)
-        peer = RawPeer(reader, writer)
-        await peer.send(request(f"{AGENT}.Verify", "more", timeout_ms=300))
-        assert "progress" in (await peer.receive())["parameters"]
-        agent.show("anna")
-        bench.touch()
-        while not bench.pulses:
-            reply = await peer.receive()
-            if reply.get("continues"):
-                continue
-            await asyncio.sleep(0.05)
-            await peer.send(request(f"{AGENT}.Verify", timeout_ms=300))
-        writer.transport.abort()
+        async with place(agent.runtime / "agent.sock", NOBODY) as peer:
+            await peer.send(request(f"{AGENT}.Verify", "more", timeout_ms=300))
+            assert "progress" in (await peer.receive())["parameters"]
+            agent.show("anna")
+            bench.touch()
+            while not bench.pulses:
+                reply = await peer.receive()
+                if reply.get("continues"):
+                    continue
+                await asyncio.sleep(0.05)
+                await peer.send(request(f"{AGENT}.Verify", timeout_ms=300))
 
     agent.configure("policy", group=grp.getgrgid(NOBODY).gr_name)
     start_armed(agent)
