@@ -87,7 +87,7 @@ def test_whoever_comes_first_has_the_camera_next_and_all_others_are_refused(held
         await held.begin()
         # Somebody asks in the very moment in which the camera is free.
         assert held.worker._running is not None
-        held.worker._running.add_done_callback(lambda _: asked.append(asyncio.ensure_future(held.ask())))
+        held.worker._running.future.add_done_callback(lambda _: asked.append(asyncio.ensure_future(held.ask())))
         first = await waits(held.ask_first())
         with pytest.raises(BusyError):
             await held.ask()

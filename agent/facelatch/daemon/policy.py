@@ -10,8 +10,6 @@ from enum import Enum, auto
 from facelatch.config import Config
 from facelatch.ipc.peer import Peer
 
-_ROOT = 0
-
 
 class Action(Enum):
     """What a peer may ask for; the names are those of the socket's methods."""
@@ -60,11 +58,11 @@ class Policy:
         """Tell whether a peer may have a signature meant for that audience."""
         if audience not in self._config.audiences:
             return False
-        return peer.uid == _ROOT or login_name(peer.uid) in self._config.audiences[audience]
+        return peer.is_root or login_name(peer.uid) in self._config.audiences[audience]
 
     def comes_first(self, peer: Peer) -> bool:
         """Tell whether a peer is next for the camera whoever else asks: root, by whom logins ask."""
-        return peer.uid == _ROOT
+        return peer.is_root
 
     def may_know(self, peer: Peer, user: str) -> bool:
         """Tell whether a peer may learn that a name is not enrolled: administrators, and people of themselves."""
@@ -72,7 +70,7 @@ class Policy:
 
     def is_administrator(self, peer: Peer) -> bool:
         """Tell whether a peer is root or named as an administrator."""
-        return peer.uid == _ROOT or login_name(peer.uid) in self._config.policy.administrators
+        return peer.is_root or login_name(peer.uid) in self._config.policy.administrators
 
     def _is_member(self, peer: Peer) -> bool:
         try:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from facelatch.camera import Camera, opened
@@ -83,6 +84,23 @@ class Session(Generic[Report]):
             raise DeadlineError
 
 
+@dataclass(frozen=True)
+class _Running:
+    """The job that runs.
+
+    Attributes:
+        future: done when it has ended, and the camera is released.
+        stop: has it end soon.
+        owner: user id for whom it runs.
+        gives_way: whether it is stopped when another is to be run.
+    """
+
+    future: asyncio.Future[Any]
+    stop: threading.Event
+    owner: int
+    gives_way: bool
+
+
 class Worker:
     """Runs one job at a time off the event loop.
 
@@ -103,16 +121,13 @@ class Worker:
         self._sweeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facelatch-forget")
         self._sweep: asyncio.TimerHandle | None = None
         self._ended_since = False
-        self._stop: threading.Event | None = None
-        self._running: asyncio.Future[Any] | None = None
-        self._gives_way = False
+        self._running: _Running | None = None
         self._next: asyncio.Task[Any] | None = None
-        self._owner: int | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a job runs."""
-        return self._stop is not None
+        return self._running is not None
 
     @asynccontextmanager
     async def precedence(self, seconds: float) -> AsyncIterator[None]:
@@ -122,9 +137,9 @@ class Worker:
         """
         task = asyncio.current_task()
         try:
-            if self._running is not None and not self._gives_way and self._next is None:
+            if self._running is not None and not self._running.gives_way and self._next is None:
                 self._next = task
-                await asyncio.wait([self._running], timeout=seconds)
+                await asyncio.wait([self._running.future], timeout=seconds)
             yield
         finally:
             if self._next is task:
@@ -145,16 +160,15 @@ class Worker:
         """
         if self._next not in (None, asyncio.current_task()):
             raise BusyError
-        if self._stop is not None and self._running is not None and self._gives_way and not gives_way:
-            self._stop.set()
-            await asyncio.wait([self._running])
-        if self._stop is not None:
+        if self._running is not None and self._running.gives_way and not gives_way:
+            self._running.stop.set()
+            await asyncio.wait([self._running.future])
+        if self.busy:
             raise BusyError
         self._next = None
         loop = asyncio.get_running_loop()
         reports: asyncio.Queue[Report | None] = asyncio.Queue()
-        stop = self._stop = threading.Event()
-        self._owner = owner
+        stop = threading.Event()
         self.steps += 1
 
         def report(value: Report | None) -> None:
@@ -168,7 +182,7 @@ class Worker:
                 overwrite_products()  # here, where no other job multiplies; with presence there is always a next one
 
         running = loop.run_in_executor(self._thread, work)
-        self._running, self._gives_way = running, gives_way
+        self._running = _Running(running, stop, owner, gives_way)
         running.add_done_callback(lambda _: self._finished(running))
         try:
             while (value := await reports.get()) is not None:
@@ -180,7 +194,7 @@ class Worker:
             await asyncio.wait([running])
 
     def _finished(self, running: asyncio.Future[Report]) -> None:
-        self._stop = self._running = None
+        self._running = None
         if not running.cancelled():
             running.exception()  # whoever waited for it has it; asyncio need not warn when nobody did
         self._ended_since = True
@@ -203,8 +217,8 @@ class Worker:
 
     def cancel(self, owner: int | None) -> None:
         """Stop the job that runs, if any; with an owner, only if it is theirs."""
-        if self._stop is not None and owner in (None, self._owner):
-            self._stop.set()
+        if self._running is not None and owner in (None, self._running.owner):
+            self._running.stop.set()
 
     def close(self) -> None:
         """Stop, and wait for the thread to end."""

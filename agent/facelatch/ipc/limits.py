@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ROOT_UID = 0
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -16,6 +16,8 @@ _GID_BYTES = 4
 # Python allows an option of 1024 bytes at most. A peer in more groups than fit counts as in none of them.
 _GROUPS_BUFFER = 1024
 
+_ROOT_UID = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -42,6 +44,11 @@ class Peer:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
         pid, uid, gid = _UCRED.unpack(credentials)
         return cls(pid, uid, gid, frozenset({gid}) | _supplementary_groups(connection))
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is root, who could stop the agent anyway."""
+        return self.uid == _ROOT_UID
 
 
 def _supplementary_groups(connection: socket.socket) -> frozenset[int]:

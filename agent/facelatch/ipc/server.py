@@ -24,7 +24,7 @@ from asyncvarlink.serviceinterface import VarlinkServiceInterface
 from facelatch import __version__
 from facelatch.ipc.allowance import Allowance
 from facelatch.ipc.dispatch import Dispatch, parse_call
-from facelatch.ipc.limits import ROOT_UID, Limits
+from facelatch.ipc.limits import Limits
 from facelatch.ipc.listener import Listener
 from facelatch.ipc.peer import Peer
 from facelatch.ipc.wire import MessageError, PeerGoneError, WireProtocol
@@ -207,8 +207,8 @@ class Server:
         self._connections[admitted] = asyncio.get_running_loop().create_task(self._watch(admitted))
 
     def _allowance(self, peer: Peer) -> Allowance | None:
-        """Look up what a peer's user has left; root, who could stop the agent, is not counted."""
-        if peer.uid == ROOT_UID:
+        """Look up what a peer's user has left; root is not counted."""
+        if peer.is_root:
             return None
         if peer.uid not in self._allowances:
             if len(self._allowances) >= _ALLOWANCES_KEPT:
@@ -223,9 +223,9 @@ class Server:
     def _has_room_for(self, peer: Peer) -> bool:
         if len(self._connections) >= self._limits.connections:
             return False
-        if peer.uid == ROOT_UID:
+        if peer.is_root:
             return True
-        uids = [connection.peer.uid for connection in self._connections if connection.peer.uid != ROOT_UID]
+        uids = [connection.peer.uid for connection in self._connections if not connection.peer.is_root]
         return (
             len(uids) < self._limits.connections - self._limits.connections_kept_for_root
             and uids.count(peer.uid) < self._limits.connections_per_uid
