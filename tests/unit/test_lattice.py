@@ -37,6 +37,11 @@ def test_a_degenerate_basis_holds_nothing() -> None:
     assert not Lattice(np.array([[1, 2**45], [0, 1]]), 1, 16).is_whole_modulo()
 
 
+@pytest.mark.parametrize(("modulus", "counted"), [(2**40, True), (2**41, False)])
+def test_an_inverse_is_believed_up_to_the_size_that_is_counted_exactly(modulus: int, counted: bool) -> None:
+    assert Lattice(np.eye(2, dtype=np.int64), 1, modulus).is_whole_modulo() is counted
+
+
 def test_points_drawn_are_of_the_lattice_and_all_alike() -> None:
     lattice = Lattice(D4, copies=1, modulus=4)
     everything = np.array(list(itertools.product(range(4), repeat=4)))
