@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts faults into the pure modules, one at a time, and tells which of them no test notices.
 
-python -m tools.mutation                                  # all, about an hour on one core, by estimate
+python -m tools.mutation                                  # all, about an hour on one core
 python -m tools.mutation vault.lockout --report FILE      # one module
 """
 
