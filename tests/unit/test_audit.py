@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import select
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +72,36 @@ def test_an_event_goes_to_the_journal_with_its_fields(journal: socket.socket, ev
         "FACELATCH_PEER_PID": "42",
         "FACELATCH_REASON": "reason",
     }
+
+
+def test_where_there_is_no_reason_none_is_told(journal: socket.socket) -> None:
+    Audit().tell(MonitorEvent.removed, PEER, "anna")
+    Audit().note(MessageId.sealed, PEER, "anna")
+    for told in (entry(journal), entry(journal)):
+        assert told["FACELATCH_REASON"] == ""
+        assert told["MESSAGE"].endswith(" user=anna peer_uid=1000 peer_pid=42")
+
+
+@pytest.mark.parametrize(("asked", "stream", "written"), [(True, False, 1), (False, True, 1), (False, False, 0)])
+def test_the_journal_is_told_where_it_reads_the_log_or_on_demand(
+    journal: socket.socket, monkeypatch: pytest.MonkeyPatch, *, asked: bool, stream: bool, written: int
+) -> None:
+    if not stream:
+        monkeypatch.delenv("JOURNAL_STREAM")
+    log = Audit(journal=True) if asked else Audit()
+    log.tell(MonitorEvent.removed, PEER, "anna")
+    assert len(select.select([journal], [], [], 0)[0]) == written
+
+
+def test_watchers_are_told_the_time_in_microseconds() -> None:
+    async def watched() -> int:
+        log = Audit()
+        with log.watch() as happenings:
+            log.tell(MonitorEvent.removed, PEER, "anna")
+            return (await happenings.get()).time_usec
+
+    before = time.time() * 1e6
+    assert before - 1 <= asyncio.run(watched()) <= time.time() * 1e6 + 1
 
 
 HOSTILE = [

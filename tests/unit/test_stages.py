@@ -50,6 +50,11 @@ def test_a_pose_that_comes_late_counts_at_once() -> None:
     assert not stages.takes(STRAIGHT)
 
 
+def test_the_first_look_after_those_of_rest_is_judged_by_them() -> None:
+    stages = Stages(10, patience=10)
+    assert [stages.takes(attitude) for attitude in (STRAIGHT, STRAIGHT, TURNS[Pose.UP])] == [True] * 3
+
+
 def test_rest_is_how_the_head_was_held_first() -> None:
     """Whoever stands beside the camera is asked to turn from there, and one odd look at first does not matter."""
     beside = Attitude(yaw=0.3)

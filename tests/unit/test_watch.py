@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from facelatch.daemon.liveness import CHALLENGE_SECONDS, Step, Watch
+from facelatch.daemon.liveness import CHALLENGE_SECONDS, Step, Turn, Watch
+from facelatch.face.liveness import Reason, Side
 from facelatch.face.path import Look
 from facelatch.face.quality import Hint
 from tests.heads import seen, surface
@@ -38,6 +40,17 @@ class Person:
         turn = self.watch.turn
         assert turn is not None
         return int(turn.side)
+
+    def turn_as_asked(self) -> list[Step]:
+        return self.show(DOUBTFUL, self.side() * np.concatenate([np.zeros(4), np.linspace(4, 40, 12)]))
+
+
+BREAKS: dict[str, Callable[[Person], object]] = {
+    "out of sight": lambda person: person.watch.missed(Hint.NO_FACE),
+    "somebody else beside": lambda person: person.watch.missed(Hint.SEVERAL_FACES),
+    "a pause": lambda person: setattr(person, "frames", person.frames + 10),
+}
+"""What breaks a row of looks."""
 
 
 def test_a_live_face_is_not_asked_and_decided_within_a_second() -> None:
@@ -88,6 +101,51 @@ def test_breaking_the_row_draws_no_other_side_and_no_more_time() -> None:
     assert person.show(LIVE, [0.0] * 10)[-1] is Step.SPOOF
 
 
+def test_whoever_has_turned_may_look_straight_again_for_as_long_as_they_like() -> None:
+    person = Person(Watch())
+    person.show(DOUBTFUL)
+    side = person.side()
+    assert person.turn_as_asked()[-1] is Step.LIVE
+    back = np.concatenate([np.linspace(40, 0, 12), np.zeros(int(CHALLENGE_SECONDS * FPS))])
+    assert set(person.show(DOUBTFUL, side * back)) == {Step.LIVE}
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_a_turn_counts_for_the_row_it_was_made_in_and_no_other(how: str) -> None:
+    person = Person(Watch())
+    person.show(DOUBTFUL)
+    side = person.side()
+    assert person.turn_as_asked()[-1] is Step.LIVE
+    BREAKS[how](person)
+    assert Step.LIVE not in person.show(DOUBTFUL, [0.0] * 12)
+    assert person.side() == side
+    assert person.turn_as_asked()[-1] is Step.LIVE
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_nobody_else_ends_a_turn_that_somebody_began(how: str) -> None:
+    person = Person(Watch())
+    person.show(DOUBTFUL)
+    side = person.side()
+    person.show(DOUBTFUL, side * np.concatenate([np.zeros(4), np.linspace(4, 18, 5)]))
+    BREAKS[how](person)
+    assert Step.LIVE not in person.show(DOUBTFUL, [side * 40.0] * 20)
+
+
+def test_a_row_that_breaks_is_told_once() -> None:
+    person = Person(Watch())
+    person.show(LIVE)
+    BREAKS["a pause"](person)
+    assert person.show(LIVE) == [Step.RETRY, *[Step.WAIT] * 6, Step.LIVE]
+
+
+def test_a_picture_that_the_camera_repeats_counts_for_nothing_and_breaks_nothing() -> None:
+    person = Person(Watch())
+    person.show(LIVE, [0.0] * 6)
+    person.frames -= 1
+    assert person.show(LIVE, [0.0] * 3) == [Step.WAIT, Step.WAIT, Step.LIVE]
+
+
 def test_a_picture_put_in_place_of_a_live_face_is_not_live() -> None:
     person = Person(Watch())
     assert person.show(LIVE)[-1] is Step.LIVE
@@ -118,7 +176,31 @@ def test_preferring_asks_nobody_and_still_refuses_prints() -> None:
     assert Person(Watch(asks=False)).show(PRINT)[-1] is Step.SPOOF
 
 
-def test_a_look_that_was_not_judged_counts_for_nothing() -> None:
+UNJUDGED: dict[str, Callable[[Look], Look]] = {
+    "no embedding": lambda look: replace(look, embedding=None),
+    "no points": lambda look: replace(look, points=None),
+    "no score": lambda look: replace(look, live=None),
+}
+
+
+@pytest.mark.parametrize("without", UNJUDGED)
+def test_a_look_that_was_not_judged_counts_for_nothing(without: str) -> None:
     watch = Watch()
-    steps = {watch.see(Look(embedding=ANNA, points=seen(HEAD, shake=n)), n / FPS) for n in range(20)}
-    assert steps == {Step.WAIT}
+    for n in range(20):
+        look = Look(embedding=ANNA, points=seen(HEAD, shake=n), live=LIVE)
+        assert watch.see(UNJUDGED[without](look), n / FPS) is Step.WAIT
+
+
+def test_why_there_is_no_verdict_is_told_and_what_was_seen_adds_up() -> None:
+    person = Person(Watch())
+    assert person.watch.turn is None
+    assert person.watch.reason == Reason.TOO_FEW.value
+    person.show(LIVE)
+    assert person.watch.reason == ""
+    assert person.watch.total == pytest.approx(8 * ANNA)
+    person.watch.missed(Hint.NO_FACE)
+    assert person.watch.reason == Reason.LEFT.value
+
+
+def test_a_turn_says_how_far_and_which_way() -> None:
+    assert [Turn(side).degrees for side in (Side.LEFT, Side.RIGHT)] == [25, -25]

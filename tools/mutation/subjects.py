@@ -19,7 +19,7 @@ class Subject:
     Attributes:
         name: of the module, below ``facelatch``.
         tests: of its unit tests, by what distinguishes their files.
-        core: whether the goal names it; the others are what those rest on.
+        core: whether the goal names it.
     """
 
     name: str
@@ -61,5 +61,7 @@ SUBJECTS = (
     Subject("vault.device_key", ("device_key",)),
     Subject("vault.key_ring", ("device_key_ring",)),
     Subject("ipc.allowance", ("allowance",)),
+    Subject("daemon.liveness", ("watch",)),
+    Subject("daemon.stages", ("stages",)),
     Subject("vault.files", ("vault_files", "device_key", "vault_store")),
 )
