@@ -183,7 +183,7 @@ class Worker:
 
         running = loop.run_in_executor(self._thread, work)
         self._running = _Running(running, stop, owner, gives_way)
-        running.add_done_callback(lambda _: self._finished(running))
+        running.add_done_callback(self._finished)
         try:
             while (value := await reports.get()) is not None:
                 yield value
